@@ -1,0 +1,3 @@
+"""Settings for every test run, whatever is collected."""
+
+pytest_plugins = ["tests.nbval_guard"]
