@@ -1,0 +1,16 @@
+"""Record a run, ask it questions, draw it."""
+
+from awaitsee.observe.observation import (
+    Block,
+    Facts,
+    Lag,
+    Lane,
+    Observation,
+    Outcome,
+    Step,
+    TaskRecord,
+    ThreadCall,
+)
+from awaitsee.observe.recorder import observe
+
+__all__ = ["Block", "Facts", "Lag", "Lane", "Observation", "Outcome", "Step", "TaskRecord", "ThreadCall", "observe"]

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from awaitsee.journal import Bill, Request
+
+if TYPE_CHECKING:
+    from awaitsee.observe.timeline import Picture
 
 Outcome = Literal["returned", "raised", "cancelled", "running"]
 
@@ -32,7 +41,7 @@ class TaskRecord:
     """`ValueError: bad input` when the task raised."""
     steps: list[Step] = field(default_factory=list)
     internal: bool = False
-    """Its code lies in an installed package or the standard library."""
+    """Its code lies in an installed package or the standard library, and so does the code that made it."""
 
 
 @dataclass(slots=True)
@@ -48,6 +57,8 @@ class ThreadCall:
     started: float | None = None
     finished: float | None = None
     error: str = ""
+    internal: bool = False
+    """A library handed it over for business of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,3 +93,353 @@ class Lane:
     running: list[Step]
     requests: list[tuple[float, float | None, str]]
     """(arrived, finished, mark) of each request made from this lane; the mark is `ok`, `error` or `aborted`."""
+
+
+_GRACE_SECONDS = 0.1
+"""How much later than the end of its task a request may end at the server before it counts as wasted."""
+_MERGE_FRACTION = 1 / 2000
+"""Steps of one lane that are closer together than this part of the run are drawn as one."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """Everything that is known of a finished run. Times are seconds since the run began."""
+
+    elapsed: float
+    tasks: Callable[[], list[TaskRecord]]
+    """All tasks, inner ones of libraries too; called when somebody asks for the first time."""
+    recorded: float = 0.0
+    """How long was recorded: `elapsed`, or more with `settle`."""
+    threads: Sequence[ThreadCall] = ()
+    requests: Sequence[Request] = ()
+    blocks: Sequence[Block] = ()
+    ticks: Sequence[tuple[float, float]] = ()
+    leaked: Sequence[str] = ()
+    result: Any = None
+    error: BaseException | None = None
+    internals: bool = False
+
+
+class Observation:
+    """The facts of one run. `observe` makes it; all times are seconds since the run began.
+
+    Inside `async with observe() as run:` the run is still going on, and asking it anything raises `RuntimeError`.
+    """
+
+    def __init__(self, facts: Facts | None = None) -> None:
+        self._known = facts
+
+    def fill(self, facts: Facts) -> None:
+        """Take the facts of the run, at its end."""
+        self._known = facts
+
+    @property
+    def _facts(self) -> Facts:
+        if self._known is None:
+            raise RuntimeError("This run is still being recorded: ask after the `async with observe()` block.")
+        return self._known
+
+    @property
+    def result(self) -> Any:
+        """What the observed coroutine returned."""
+        return self._facts.result
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the observed coroutine raised, when `keep_error=True` kept it."""
+        return self._facts.error
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds from the beginning of the run to the end of the observed coroutine or block."""
+        return self._facts.elapsed
+
+    @property
+    def recorded(self) -> float:
+        """Seconds that were recorded: `elapsed`, and what `settle` added."""
+        return max(self._facts.recorded, self._facts.elapsed)
+
+    @cached_property
+    def all_tasks(self) -> list[TaskRecord]:
+        """Every task, also those that libraries made for themselves, in order of creation."""
+        return self._facts.tasks()
+
+    @property
+    def tasks(self) -> list[TaskRecord]:
+        """The tasks that the user's code made or is run by, in order of creation; the first is the observed coroutine's own.
+
+        What is awaited without a task runs in the task that awaits it and has no record of its own.
+        """
+        return self.all_tasks if self._facts.internals else [task for task in self.all_tasks if not task.internal]
+
+    @property
+    def all_threads(self) -> list[ThreadCall]:
+        """Every call in a worker thread, also those that libraries made for themselves."""
+        return list(self._facts.threads)
+
+    @property
+    def threads(self) -> list[ThreadCall]:
+        """The calls in worker threads, without those that libraries made for themselves."""
+        return [call for call in self._facts.threads if self._facts.internals or not call.internal]
+
+    @property
+    def requests(self) -> list[Request]:
+        """The run's requests as the journals have them, in order of arrival; `task` is the id of the task that made it."""
+        return list(self._facts.requests)
+
+    @property
+    def blocks(self) -> list[Block]:
+        """Every step of 50 ms or more, in order."""
+        return list(self._facts.blocks)
+
+    @property
+    def longest_block(self) -> Block | None:
+        """The longest step, or None when no step took 50 ms."""
+        return max(self._facts.blocks, key=lambda block: block.seconds, default=None)
+
+    @property
+    def ticks(self) -> list[tuple[float, float]]:
+        """When each beat of the heartbeat was due and when it came; a beat is due 10 ms after the last one."""
+        return list(self._facts.ticks)
+
+    @property
+    def lag(self) -> Lag:
+        """How late the loop ran the heartbeat."""
+        late = sorted(max(0.0, came - due) for due, came in self._facts.ticks)
+        return Lag(max=late[-1], p99=_percentile(late, 99)) if late else Lag(max=0.0, p99=0.0)
+
+    @property
+    def leaked(self) -> list[str]:
+        """The names of the tasks that were still alive when the observed coroutine ended."""
+        return list(self._facts.leaked)
+
+    @property
+    def peak_tasks(self) -> int:
+        """Most tasks in flight at once; the observed coroutine's own task counts only while it is alone."""
+        _, *others = self.tasks or [None]
+        return max(1, _peak((task.created, task.finished) for task in others if task is not None))
+
+    @property
+    def peak_requests(self) -> int:
+        """Most requests in flight at once."""
+        return _peak((request.arrived, request.finished) for request in self._facts.requests)
+
+    def latency(self, p: float) -> float:
+        """Return the p-th percentile, p from 0 to 100, of the finished requests' durations in seconds.
+
+        Raises `ValueError` when no request finished or p is out of range.
+        """
+        if not 0 <= p <= 100:
+            raise ValueError(f"latency() takes a percentile from 0 to 100, not {p}.")
+        durations = sorted(each.finished - each.arrived for each in self._facts.requests if each.finished is not None)
+        if not durations:
+            raise ValueError("No request of this run finished, so there is no latency: send some to a practice server.")
+        return _percentile(durations, p)
+
+    @property
+    def bill(self) -> Bill:
+        """What the run's requests cost, including what was written after nobody wanted it any more."""
+        return Bill.of(self._facts.requests)
+
+    @property
+    def wasted(self) -> int:
+        """How many requests the server went on with when nobody could want the answer any more.
+
+        That is after the observed coroutine ended, or after the task that made the request, or one above it, was cancelled or
+        failed. A request that ends within 0.1 s of that moment does not count.
+        """
+        tasks = {task.id: task for task in self.all_tasks}
+        return sum(self._is_wasted(request, tasks) for request in self._facts.requests)
+
+    def _is_wasted(self, request: Request, tasks: dict[int, TaskRecord]) -> bool:
+        unwanted = self.elapsed
+        task = tasks.get(int(request.task)) if request.task else None
+        while task is not None:
+            if task.finished is not None and task.outcome in ("raised", "cancelled"):
+                unwanted = min(unwanted, task.finished)
+            task = tasks.get(task.parent) if task.parent is not None else None
+        return request.finished is None or request.finished > unwanted + _GRACE_SECONDS
+
+    @property
+    def speedup(self) -> float:
+        """The sum of the requests' durations, or without requests of the times the innermost lanes were alive, over `elapsed`."""
+        if self.elapsed <= 0:
+            return 1.0
+        spans = [(request.arrived, request.finished) for request in self._facts.requests]
+        if not spans:
+            lanes = self.lanes()
+            spans = [
+                (lane.created, lane.finished)
+                for lane, following in zip(lanes, [*lanes[1:], None], strict=True)
+                if following is None or following.depth <= lane.depth
+            ]
+        return sum((self.recorded if end is None else end) - begin for begin, end in spans) / self.elapsed
+
+    def lanes(self, internals: bool | None = None) -> list[Lane]:
+        """Return the rows of the drawing: each task, and below it, one step deeper, the tasks and thread calls made from it.
+
+        Siblings are in order of creation. With `internals` the tasks that libraries made have lanes of their own; without, their
+        steps and requests are in the lane of the task that they were made from. The default is what `observe` was told.
+        """
+        unfolded = self._facts.internals if internals is None else internals
+        return _lanes(self, unfolded)
+
+    def plot(self, title: str = "", **options: Any) -> Picture:
+        """Draw the timeline; see `awaitsee.observe.timeline.plot` for the options."""
+        from awaitsee.observe import timeline  # noqa: PLC0415 - matplotlib only when something is drawn
+
+        return timeline.plot(self, title=title, **options)
+
+    def save(self, path: str | Path, **options: Any) -> None:
+        """Write the timeline to a PNG, SVG or HTML file; see `awaitsee.observe.timeline.save`."""
+        from awaitsee.observe import timeline  # noqa: PLC0415 - matplotlib only when something is drawn
+
+        timeline.save(self, path, **options)
+
+    def __repr__(self) -> str:
+        if self._known is None:
+            return "<Observation: still recording>"
+        # As in `peak_tasks`, the observed coroutine's own task counts only while it is alone.
+        parts = [_count(max(1, len(self.tasks) - 1), "task")]
+        if self.threads:
+            parts.append(_count(len(self.threads), "thread call"))
+        if self.requests:
+            parts += [_count(len(self.requests), "request"), f"at most {self.peak_requests} in flight"]
+        else:
+            parts.append(f"at most {self.peak_tasks} in flight")
+        parts.append(f"{self.elapsed:.1f} s")
+        if self.error is not None:
+            parts.append(type(self.error).__name__)
+        return f"<Observation: {', '.join(parts)}>"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
+def _percentile(ordered: Sequence[float], p: float) -> float:
+    position = (len(ordered) - 1) * p / 100
+    below = math.floor(position)
+    above = min(below + 1, len(ordered) - 1)
+    return ordered[below] + (ordered[above] - ordered[below]) * (position - below)
+
+
+def _peak(spans: Iterable[tuple[float, float | None]]) -> int:
+    changes: list[tuple[float, int]] = []
+    for begin, end in spans:
+        changes.append((begin, 1))
+        if end is not None:
+            changes.append((end, -1))
+    present = highest = 0
+    # What ends at the moment at which another begins is not in flight together with it: -1 sorts before 1.
+    for _, change in sorted(changes):
+        present += change
+        highest = max(highest, present)
+    return highest
+
+
+class _Branch:
+    """A lane in the making, with what lies below it."""
+
+    def __init__(self, task: TaskRecord) -> None:
+        self.task = task
+        self.steps: list[Step] = []
+        self.tasks: list[TaskRecord] = []
+        self.calls: list[ThreadCall] = []
+        self.requests: list[Request] = []
+
+
+def _lanes(run: Observation, unfolded: bool) -> list[Lane]:
+    tasks = run.all_tasks
+    if not tasks:
+        return []
+    records = {task.id: task for task in tasks}
+    root = tasks[0]
+
+    def visible(identity: int | None) -> TaskRecord:
+        task = records.get(identity, root) if identity is not None else root
+        while task.internal and not unfolded and task is not root:
+            task = records.get(task.parent, root) if task.parent is not None else root
+        return task
+
+    branches: dict[int, _Branch] = {task.id: _Branch(task) for task in tasks if visible(task.id) is task}
+    for task in tasks:
+        branches[visible(task.id).id].steps += task.steps
+        if task.id in branches and task is not root:
+            branches[visible(task.parent).id].tasks.append(task)
+    for call in run.all_threads:
+        if unfolded or not call.internal:
+            branches[visible(call.task).id].calls.append(call)
+    for request in run.requests:
+        branches[visible(int(request.task) if request.task else None).id].requests.append(request)
+
+    gap = run.recorded * _MERGE_FRACTION
+    lanes: list[Lane] = []
+    # A stack instead of recursion: a chain of tasks may be deeper than Python's limit.
+    waiting: list[tuple[TaskRecord | ThreadCall, int]] = [(root, 0)]
+    while waiting:
+        item, depth = waiting.pop()
+        if isinstance(item, ThreadCall):
+            lanes.append(_thread_lane(item, depth, (), run.recorded))
+            continue
+        branch = branches[item.id]
+        if not unfolded and _is_call_in_disguise(branch):
+            lanes.append(_thread_lane(branch.calls[0], depth, branch.requests, run.recorded))
+            continue
+        lanes.append(_task_lane(branch, depth, gap))
+        below: list[tuple[float, TaskRecord | ThreadCall]] = [(task.created, task) for task in branch.tasks]
+        below += [(call.submitted, call) for call in branch.calls]
+        waiting += [(each, depth + 1) for _, each in sorted(below, key=lambda pair: pair[0], reverse=True)]
+    return lanes
+
+
+def _is_call_in_disguise(branch: _Branch) -> bool:
+    """Tell a graph's node whose function is not async: its task only waits for the thread that runs it, so one lane is enough."""
+    return not branch.tasks and len(branch.calls) == 1 and branch.calls[0].name == branch.task.name
+
+
+def _task_lane(branch: _Branch, depth: int, gap: float) -> Lane:
+    task = branch.task
+    return Lane(
+        name=task.name,
+        depth=depth,
+        kind="task",
+        created=task.created,
+        started=task.started,
+        finished=task.finished,
+        outcome=task.outcome,
+        running=_merged(branch.steps, gap),
+        requests=[(request.arrived, request.finished, _mark(request)) for request in branch.requests],
+    )
+
+
+def _thread_lane(call: ThreadCall, depth: int, requests: Iterable[Request], end: float) -> Lane:
+    outcome: Outcome = "running" if call.finished is None else "raised" if call.error else "returned"
+    return Lane(
+        name=call.name,
+        depth=depth,
+        kind="thread",
+        created=call.submitted,
+        started=call.started,
+        finished=call.finished,
+        outcome=outcome,
+        running=[] if call.started is None else [Step(call.started, end if call.finished is None else call.finished)],
+        requests=[(request.arrived, request.finished, _mark(request)) for request in requests],
+    )
+
+
+def _mark(request: Request) -> str:
+    if request.aborted:
+        return "aborted"
+    failed = request.finished is not None and not 0 < request.status < 400
+    return "error" if failed or request.status >= 400 else "ok"
+
+
+def _merged(steps: Iterable[Step], gap: float) -> list[Step]:
+    merged: list[Step] = []
+    for step in sorted(steps, key=lambda each: each.start):
+        if merged and step.start - merged[-1].end <= gap:
+            merged[-1].end = max(merged[-1].end, step.end)
+        else:
+            merged.append(Step(step.start, step.end))
+    return merged

@@ -1,0 +1,80 @@
+"""Await and See: run async Python and see what happened. See the notebooks for how it is used.
+
+The names below are loaded when they are first used, so that `import awaitsee` costs next to nothing.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from IPython.core.interactiveshell import InteractiveShell
+
+    from awaitsee.observe import Observation, observe
+    from awaitsee.observe.timeline import compare
+    from awaitsee.practice import Fault, PracticeServer, practice_server
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Fault",
+    "Observation",
+    "PracticeServer",
+    "compare",
+    "observe",
+    "practice_server",
+]
+
+_HOMES = {
+    "Fault": "awaitsee.practice",
+    "Observation": "awaitsee.observe",
+    "PracticeServer": "awaitsee.practice",
+    "compare": "awaitsee.observe.timeline",
+    "observe": "awaitsee.observe",
+    "practice_server": "awaitsee.practice",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+class _Package(ModuleType):
+    """This package, in which a public name beats the submodule of the same name.
+
+    The import system sets a submodule as an attribute of its package, so whoever imports `awaitsee.observe.timeline`
+    first would turn `awaitsee.observe` from the function into the module.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if isinstance(value, ModuleType) and _HOMES.get(name) == value.__name__:
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def load_ipython_extension(shell: InteractiveShell) -> None:
+    """Make this kernel fit for teaching async: what `%load_ext awaitsee` calls."""
+    from awaitsee import kernel
+
+    kernel.load(shell)
+
+
+def unload_ipython_extension(shell: InteractiveShell) -> None:
+    """Leave the kernel as it was: what `%unload_ext awaitsee` calls."""
+    from awaitsee import kernel
+
+    kernel.unload(shell)

@@ -1,0 +1,76 @@
+"""A timeline in words: what a screen reader says, nbval compares and a diff shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from awaitsee.observe import layout
+from awaitsee.observe.layout import Run, duration
+
+WORTH_A_WORD = 0.15
+"""Seconds. A busy machine can hold a loop a little; only what a lesson means is put in words that are compared."""
+
+
+def facts(run: Run) -> list[str]:
+    """List what one would say about a run first: how many of what, and how long."""
+    said = [_count(len(run.tasks), "task")]
+    if run.threads:
+        said.append(_count(len(run.threads), "thread call"))
+    if run.requests:
+        said += [_count(len(run.requests), "request"), f"at most {run.peak_requests} in flight"]
+    elif len(run.tasks) > 1:
+        said.append(f"at most {run.peak_tasks} in flight")
+    said.append(duration(run.elapsed))
+    return said
+
+
+def held(run: Run) -> list[str]:
+    """Say who held the loop longest, when that is worth a word."""
+    block = run.longest_block
+    if block is None or block.seconds < WORTH_A_WORD:
+        return []
+    return [f"the loop was held for {duration(block.seconds)} by {block.task}"]
+
+
+def trouble(run: Run) -> list[str]:
+    """List what went wrong or went on: failures, cancellations, what was left behind or wasted."""
+    said = []
+    outcomes = [task.outcome for task in run.tasks]
+    raised = outcomes.count("raised")
+    # When a child's failure ends the observed coroutine, too, that is one failure.
+    if raised > 1 and outcomes[0] == "raised":
+        raised -= 1
+    cancelled = outcomes.count("cancelled")
+    if raised:
+        said.append(f"{raised} failed")
+    refused = sum(layout.failed(request) for request in run.requests)
+    if refused > raised:
+        said.append(f"{_count(refused, 'request')} failed")
+    if cancelled:
+        said.append(f"{cancelled} cancelled")
+    if run.leaked:
+        said.append(f"{len(run.leaked)} left behind")
+    if run.wasted:
+        said.append(f"{_count(run.wasted, 'request')} wasted")
+    return said
+
+
+def of_run(run: Run, title: str) -> str:
+    """Describe one run in one sentence."""
+    said = _sentence(run)
+    return f'Timeline "{title}": {said}' if title else f"Timeline: {said}"
+
+
+def of_runs(runs: Mapping[str, Run], title: str) -> str:
+    """Describe several runs, a line each."""
+    first = f'Timelines "{title}":' if title else "Timelines:"
+    lines = [f"  {name}: {_sentence(run)}" for name, run in runs.items()]
+    return "\n".join([first, *lines])
+
+
+def _sentence(run: Run) -> str:
+    return "; ".join([", ".join(facts(run)), *held(run), *trouble(run)])
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,345 @@
+"""`practice_server()`: start the practice server as a child process, point the clients at it, read its journal."""
+
+from __future__ import annotations
+
+import atexit
+import http.client
+import json
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from time import perf_counter
+from typing import IO, Any
+from urllib.parse import quote
+
+from ..journal import Bill, Request, register, unregister
+from .environment import Environment
+from .providers import ProviderError, RealProvider, real_provider
+from .settings import Fault, Settings
+
+__all__ = ["PracticeServer", "PracticeServerError", "ProviderError", "RealProvider", "practice_server"]
+
+HOST = "127.0.0.1"
+START_TIMEOUT = 30.0
+"""Seconds until a server that says nothing counts as failed; it usually takes well under one."""
+CALL_TIMEOUT = 10.0
+"""Seconds that a call for configuration or the journal may take; it usually takes a few milliseconds."""
+CLOCK_SAMPLES = 5
+
+
+class PracticeServerError(RuntimeError):
+    """The practice server could not be started, or does not answer any more."""
+
+
+class PracticeServer:
+    """The handle to a running practice server. `practice_server()` makes it."""
+
+    def __init__(self) -> None:
+        self._process: subprocess.Popen[bytes] | None = None
+        self._environment = Environment()
+        self._settings = Settings()
+        self._port = 0
+        self._model = self._embedding_model = ""
+        self._start()
+        atexit.register(self._stop)
+
+    # --- where it is
+
+    @property
+    def url(self) -> str:
+        """Where it listens, such as `http://127.0.0.1:40123`."""
+        return f"http://{HOST}:{self._port}"
+
+    @property
+    def model(self) -> str:
+        """The name of its chat model."""
+        return self._model
+
+    @property
+    def embedding_model(self) -> str:
+        """The name of its embedding model."""
+        return self._embedding_model
+
+    @property
+    def running(self) -> bool:
+        """Whether its process lives and belongs to this one."""
+        return self._process is not None and self._owner == os.getpid() and self._process.poll() is None
+
+    # --- what it does
+
+    def configure(self, **settings: Any) -> None:
+        """Change some of the settings of `practice_server`; it takes effect at once, and the others stay.
+
+        Raises:
+            ValueError: A setting is unknown or makes no sense; nothing was changed then.
+            PracticeServerError: The server does not answer.
+        """
+        self._configure(settings, whole=False)
+
+    def reset(self) -> None:
+        """Empty the journal and begin again with peak, bill, the plan of faults and all random draws; settings stay."""
+        self._call("POST", "reset")
+
+    def close(self) -> None:
+        """Stop the server and put the environment back as it was. A second call does nothing."""
+        global _current
+        self._stop()
+        unregister(self)
+        self._environment.restore()
+        atexit.unregister(self._stop)
+        if _current is self:
+            _current = None
+
+    # --- what it saw
+
+    @property
+    def journal(self) -> list[Request]:
+        """Every request since the last reset, in order of arrival."""
+        return self.requests()
+
+    def requests(self, run: str | None = None) -> list[Request]:
+        """Return the journal, or only the requests labelled with `run`."""
+        query = f"?run={quote(run)}" if run is not None else ""
+        return [self._request(record) for record in self._call("GET", f"journal{query}")]
+
+    @property
+    def peak(self) -> int:
+        """The most requests in flight at once since the last reset: those that held or waited for a slot."""
+        return int(self._call("GET", "peak")["peak"])
+
+    def bill(self, *, lifetime: bool = False) -> Bill:
+        """Return what the requests cost since the last reset, or since the server started."""
+        return Bill(**self._call("GET", "bill")["lifetime" if lifetime else "journal"])
+
+    def __repr__(self) -> str:
+        usual = Settings().as_json()
+        changed = {name: value for name, value in self._settings.as_json().items() if value != usual[name]}
+        if self._settings.faults:
+            changed["faults"] = len(self._settings.faults)
+        listed = "".join(f", {name}={value}" for name, value in changed.items())
+        return f"PracticeServer({self.url if self.running else 'not running'}, model={self._model}{listed})"
+
+    # --- the child process
+
+    def _start(self) -> None:
+        """Start the process, at the same port as one that died before if that is free, and point the clients at it."""
+        self._owner = os.getpid()
+        self._token = secrets.token_urlsafe(24)
+        # kept for the words that a server which cannot start says; a pipe that nobody reads could fill up and block it
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
+        package_folder = str(Path(__file__).resolve().parents[2])
+        search_path = [package_folder, *filter(None, [os.environ.get("PYTHONPATH")])]
+        environment = {
+            **os.environ,
+            "PYTHONPATH": os.pathsep.join(search_path),
+            "AWAITSEE_PRACTICE_TOKEN": self._token,
+            "AWAITSEE_PRACTICE_PORT": str(self._port),
+        }
+        options: dict[str, Any] = (
+            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined,unused-ignore]
+            if sys.platform == "win32"
+            else {"start_new_session": True}
+        )
+        # -P: a learner's queue.py or random.py in the current folder must not become part of the server
+        self._process = subprocess.Popen(
+            [sys.executable, "-P", "-m", "awaitsee.practice.server"],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=environment,
+            **options,
+        )
+        assert self._process.stdout is not None
+        line = _first_line(self._process.stdout, START_TIMEOUT)
+        try:
+            said = json.loads(line)
+        except ValueError:
+            self._stop()
+            raise PracticeServerError(f"The practice server could not start: {self._last_words()}") from None
+        self._port, self._model, self._embedding_model = said["port"], said["model"], said["embedding_model"]
+        self._offset = self._measure_clock()
+        self._environment.set(_variables(self.url, self._model))
+        register(self)
+
+    def _stop(self) -> None:
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        if self._owner != os.getpid():
+            # a fork's copy of the handle: the server belongs to the process that was forked
+            return
+        try:
+            process.wait(timeout=2)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def _last_words(self) -> str:
+        self._errors.seek(0)
+        lines = self._errors.read().decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing.")
+
+    def _configure(self, settings: Mapping[str, Any], *, whole: bool) -> None:
+        wanted = (Settings() if whole else self._settings).changed(settings)
+        changes = wanted.as_json()
+        sent = changes if whole else {name: changes[name] for name in settings}
+        self._call("POST", "configure", {"settings": sent, "whole": whole})
+        self._settings = wanted
+
+    def _call(self, method: str, name: str, body: Mapping[str, Any] | None = None) -> Any:
+        if self._process is None:
+            raise PracticeServerError("The practice server was closed: call practice_server() to start a new one.")
+        connection = http.client.HTTPConnection(HOST, self._port, timeout=CALL_TIMEOUT)
+        try:
+            content = None if body is None else json.dumps(body)
+            connection.request(method, f"/_practice/{name}", content, {"x-awaitsee-token": self._token})
+            response = connection.getresponse()
+            answer = json.loads(response.read())
+        except (OSError, http.client.HTTPException, ValueError) as error:
+            raise PracticeServerError(
+                f"The practice server at {self.url} does not answer: call practice_server() to start a new one."
+            ) from error
+        finally:
+            connection.close()
+        if response.status == 400:
+            raise ValueError(answer["error"])
+        if response.status != 200:
+            raise PracticeServerError(
+                f"Another program answers at {self.url}: call practice_server() to start a new server."
+            )
+        return answer
+
+    def _measure_clock(self) -> float:
+        """Return what to add to the server's clock to get this process's, from the quickest of a few round trips."""
+        samples = []
+        for _ in range(CLOCK_SAMPLES):
+            asked = perf_counter()
+            theirs = self._call("GET", "time")["time"]
+            answered = perf_counter()
+            samples.append((answered - asked, (asked + answered) / 2 - theirs))
+        trip, offset = min(samples)
+        # most systems have one such clock for all processes: a difference within the error of measurement is none
+        return 0.0 if abs(offset) <= trip / 2 else offset
+
+    def _request(self, record: dict[str, Any]) -> Request:
+        for name in ("arrived", "started", "first_byte", "finished"):
+            if record[name] is not None:
+                record[name] += self._offset
+        return Request(**record)
+
+
+_current: PracticeServer | RealProvider | None = None
+_lock = threading.Lock()
+
+
+def practice_server(
+    latency: float | Mapping[str, float] = 0.0,
+    *,
+    jitter: float = 0.0,
+    tokens_per_second: float | None = None,
+    capacity: int | None = None,
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
+    faults: Sequence[Fault] = (),
+    seed: int = 0,
+) -> PracticeServer | RealProvider:
+    """Start the practice server, or take this process's running one, and point OpenAI's clients at it.
+
+    The server is a process of its own on this machine. A running one gets exactly these settings, the rest at their
+    defaults, and an empty journal.
+
+    With the environment variable `AWAITSEE_PROVIDER` set to `openai` or `ollama`, the clients reach that provider
+    instead; the handle that comes back has the same face, but nothing to configure and an empty journal.
+
+    Args:
+        latency: Seconds to the first token, or seconds by start of the path, such as `{"/v1": 1.0, "/search": 0.3}`.
+        jitter: Sigma of the lognormal factor on the latency; 0 means exact.
+        tokens_per_second: Speed of the answers; `None` means all at once.
+        capacity: How many requests the model works on at once, while the others queue; `None` means any number.
+        requests_per_minute: Rate limit of the model, answered with a 429 beyond; at most a second's worth at once.
+        tokens_per_minute: The same for the tokens of requests and answers.
+        faults: What goes wrong on purpose.
+        seed: Start of all random draws.
+
+    Raises:
+        ValueError: A setting makes no sense.
+        PracticeServerError: The server could not be started.
+        ProviderError: The provider that `AWAITSEE_PROVIDER` names cannot be used; the message says what to do.
+    """
+    settings = {
+        "latency": latency,
+        "jitter": jitter,
+        "tokens_per_second": tokens_per_second,
+        "capacity": capacity,
+        "requests_per_minute": requests_per_minute,
+        "tokens_per_minute": tokens_per_minute,
+        "faults": faults,
+        "seed": seed,
+    }
+    Settings().changed(settings)
+    with _lock:
+        provider = os.environ.get("AWAITSEE_PROVIDER", "").strip().lower() or "practice"
+        return _practice(settings) if provider == "practice" else _real(provider)
+
+
+def _practice(settings: Mapping[str, Any]) -> PracticeServer:
+    global _current
+    if not isinstance(_current, PracticeServer) or _current._owner != os.getpid():
+        if _current is not None:
+            _current.close()
+        _current = PracticeServer()
+        print(f"Practice server at {_current.url} (this machine only; no key, no cost).")
+    elif not _current.running:
+        _current._stop()
+        _current._start()
+        print(f"The practice server had stopped; a new one runs at {_current.url}.")
+    _current._configure(settings, whole=True)
+    _current.reset()
+    return _current
+
+
+def _real(provider: str) -> RealProvider:
+    global _current
+    if isinstance(_current, RealProvider) and _current.name == provider:
+        return _current
+    if _current is not None:
+        _current.close()
+        _current = None
+    _current = real_provider(provider)
+    return _current
+
+
+def _variables(url: str, model: str) -> dict[str, str]:
+    """Return what points the clients of the process at the server."""
+    return {
+        "OPENAI_BASE_URL": f"{url}/v1",
+        "OPENAI_API_BASE": f"{url}/v1",
+        "OPENAI_API_KEY": "practice",
+        "ANTHROPIC_BASE_URL": url,
+        "ANTHROPIC_API_KEY": "practice",
+        "OLLAMA_HOST": url,
+        "AWAITSEE_MODEL": model,
+        **{name: _without_proxy(os.environ.get(name, "")) for name in ("NO_PROXY", "no_proxy")},
+    }
+
+
+def _without_proxy(hosts: str) -> str:
+    listed = [host.strip() for host in hosts.split(",") if host.strip()]
+    return ",".join(listed if HOST in listed else [*listed, HOST])
+
+
+def _first_line(pipe: IO[bytes], timeout: float) -> bytes:
+    """Read a line, or give up; pipes know no timeout on every system, so a thread does the reading."""
+    lines: list[bytes] = []
+    reader = threading.Thread(target=lambda: lines.append(pipe.readline()), daemon=True)
+    reader.start()
+    reader.join(timeout)
+    return lines[0] if lines else b""

@@ -1,0 +1,138 @@
+"""Every exercise: unsolved it is friendly, solved it passes, a wrong answer is told what is wrong, a right one passes."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
+
+from tests.answers import MISTAKES, Answer, answers
+
+ROOT = Path(__file__).resolve().parents[1]
+STEMS = [path.stem for path in sorted((ROOT / "exercises").glob("*.ipynb"))]
+CHECK = re.compile(r'^with exercise\("(\d\d\.\d)"', re.MULTILINE)
+FEWEST_WRONG_ANSWERS = 3
+
+ALL = [(stem, answer) for stem in STEMS for answer in answers(stem)]
+
+
+class Outcome(NamedTuple):
+    text: str
+    error: str
+
+
+def code(notebook: NotebookNode) -> list[NotebookNode]:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def read(folder: str, stem: str) -> NotebookNode:
+    return nbformat.read(ROOT / folder / f"{stem}.ipynb", as_version=4)
+
+
+def checks(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    """Return the check cells by exercise number."""
+    return {found[1]: cell for cell in code(notebook) if (found := CHECK.search(cell.source))}
+
+
+def outcome(cell: NotebookNode) -> Outcome:
+    """Return what a cell printed, and the name of its error with its message."""
+    errors = [f"{output.ename}: {output.evalue}" for output in cell.outputs if output.output_type == "error"]
+    return Outcome("".join(output.get("text", "") for output in cell.outputs), "\n".join(errors))
+
+
+@cache
+def outcomes(stem: str) -> dict[Answer, Outcome]:
+    """Run every answer to a lesson's exercises, each followed by its check, in one kernel."""
+    notebook = read("exercises", stem)
+    given = [answer for owner, answer in ALL if owner == stem]
+    cells: list[NotebookNode] = []
+    checked: dict[Answer, NotebookNode] = {}
+    for cell in code(notebook):
+        found = CHECK.search(cell.source)
+        if found is None:
+            cells.append(new_code_cell(cell.source))
+            continue
+        for answer in given:
+            if answer.exercise == found[1]:
+                checked[answer] = new_code_cell(cell.source)
+                cells += [new_code_cell(answer.code), checked[answer]]
+    run = new_notebook(cells=cells)
+    NotebookClient(
+        run, timeout=60, kernel_name="python3", allow_errors=True, resources={"metadata": {"path": str(ROOT)}}
+    ).execute()
+    return {answer: outcome(cell) for answer, cell in checked.items()}
+
+
+def title(pair: tuple[str, Answer]) -> str:
+    return f"{pair[1].exercise} {pair[1].name}"
+
+
+@pytest.mark.parametrize("pair", [pair for pair in ALL if not pair[1].is_right], ids=title)
+def test_a_wrong_answer_is_told_what_is_wrong(pair: tuple[str, Answer]) -> None:
+    stem, answer = pair
+    text, error = outcomes(stem)[answer]
+    assert error, f"passed, and printed:\n{text}"
+    assert answer.shows in f"{text}\n{error}"
+
+
+@pytest.mark.parametrize("pair", [pair for pair in ALL if pair[1].is_right], ids=title)
+def test_another_right_answer_passes(pair: tuple[str, Answer]) -> None:
+    stem, answer = pair
+    text, error = outcomes(stem)[answer]
+    assert not error, f"{error}\n{text}"
+    assert f"{answer.exercise} done." in text
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_unsolved_it_says_whose_turn_it_is(stem: str) -> None:
+    for number, cell in checks(read("exercises", stem)).items():
+        text, error = outcome(cell)
+        assert not error
+        assert text.splitlines()[-1] == f"{number} is yours to write."
+        assert "  NO  " not in text
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_solved_it_passes(stem: str) -> None:
+    for number, cell in checks(read("solutions", stem)).items():
+        text, error = outcome(cell)
+        assert not error
+        assert text.splitlines()[-1] == f"{number} done."
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_the_stub_is_there_and_the_solution_is_not(stem: str) -> None:
+    unsolved, solved = read("exercises", stem), read("solutions", stem)
+    stubs = [cell.source for cell in code(unsolved) if "raise YourTurn" in cell.source]
+    assert len(stubs) >= len(checks(unsolved)) > 0
+    assert checks(unsolved).keys() == checks(solved).keys()
+    assert not any("### BEGIN SOLUTION" in cell.source for cell in unsolved.cells)
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_each_exercise_has_statement_time_and_two_hints(stem: str) -> None:
+    prose = "\n".join(cell.source for cell in read("exercises", stem).cells if cell.cell_type == "markdown")
+    for number in checks(read("exercises", stem)):
+        section = prose.split(f"## Exercise {number} · ")[1].split("\n## ")[0]
+        assert re.search(r"\*(warm-up|core|repair this|stretch), \d+ minutes\*", section)
+        assert section.count("<details>") == 2
+
+
+@pytest.mark.parametrize("stem", STEMS)
+def test_each_exercise_was_attacked(stem: str) -> None:
+    counts = Counter((answer.exercise, answer.is_right) for answer in answers(stem))
+    for number in checks(read("exercises", stem)):
+        assert counts[number, False] >= FEWEST_WRONG_ANSWERS, f"{number}: too few wrong answers in tests/mistakes/"
+        assert counts[number, True] >= 1, f"{number}: no other right answer in tests/mistakes/"
+
+
+def test_no_answers_without_an_exercise() -> None:
+    assert {path.stem for path in MISTAKES.glob("[0-9]*.py")} <= set(STEMS)

@@ -1,0 +1,348 @@
+"""Whatever comes in, the server answers in the provider's words and goes on: never a 500 of its own, never a hang."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import string
+from collections.abc import Iterator
+from typing import Any
+
+import aiohttp
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from awaitsee.practice.model import MODEL_NAME
+from awaitsee.practice.openai import EMBEDDING_MODEL
+from awaitsee.practice.server import MAX_BODY, HttpServer, PracticeApp
+
+PATIENCE = 20.0
+EXAMPLES = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+
+VALID_CHAT: dict[str, Any] = {
+    "model": MODEL_NAME,
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": [{"type": "text", "text": "What is the weather in Paris?"}]},
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [
+                {"id": "call_1", "type": "function", "function": {"name": "f", "arguments": '{"city": "Paris"}'}}
+            ],
+        },
+        {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
+        {"role": "user", "content": "And in Rome?"},
+    ],
+    "tools": [
+        {
+            "type": "function",
+            "function": {
+                "name": "f",
+                "description": "Get the weather",
+                "parameters": {
+                    "type": "object",
+                    "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}},
+                    "required": ["city"],
+                },
+            },
+        }
+    ],
+    "tool_choice": "auto",
+    "response_format": {
+        "type": "json_schema",
+        "json_schema": {"name": "a", "schema": {"type": "object", "properties": {"x": {"enum": [1, 2]}}}},
+    },
+    "temperature": 0.5,
+    "max_tokens": 50,
+    "stop": ["END"],
+    "stream": False,
+    "n": 1,
+}
+VALID_EMBEDDINGS: dict[str, Any] = {
+    "model": EMBEDDING_MODEL,
+    "input": ["one", "two"],
+    "dimensions": 8,
+    "encoding_format": "float",
+}
+
+JSON_VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=10), inner, max_size=4),
+    max_leaves=20,
+)
+
+
+class Running:
+    """A server inside this process, on a loop of its own, and a client for it."""
+
+    def __init__(self) -> None:
+        self.runner = asyncio.Runner()
+        self.runner.run(self._start())
+
+    async def _start(self) -> None:
+        self.app = PracticeApp("token")
+        loop = asyncio.get_running_loop()
+        self.listening = await loop.create_server(HttpServer(self.app), "127.0.0.1", 0)
+        self.port = self.listening.sockets[0].getsockname()[1]
+        self.session = aiohttp.ClientSession(f"http://127.0.0.1:{self.port}", skip_auto_headers=["content-type"])
+
+    def close(self) -> None:
+        async def stop() -> None:
+            await self.session.close()
+            self.listening.close()
+
+        self.runner.run(stop())
+        self.runner.close()
+
+    def request(self, method: str, path: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+        async def send() -> tuple[int, bytes]:
+            async with (
+                asyncio.timeout(PATIENCE),
+                self.session.request(
+                    method, path, data=body, headers={"authorization": "Bearer x", **(headers or {})}
+                ) as response,
+            ):
+                return response.status, await response.read()
+
+        return self.runner.run(send())
+
+    def raw(self, data: bytes) -> bytes:
+        """Send bytes, close the sending half, and return all that comes back."""
+
+        async def send() -> bytes:
+            reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
+            try:
+                async with asyncio.timeout(PATIENCE):
+                    writer.write(data)
+                    if writer.can_write_eof():
+                        writer.write_eof()
+                    return await reader.read()
+            except ConnectionError:
+                return b""
+            finally:
+                writer.close()
+
+        return self.runner.run(send())
+
+    def still_works(self) -> None:
+        body = {"model": MODEL_NAME, "messages": [{"role": "user", "content": "What is a task?"}]}
+        assert self.request("POST", "/v1/chat/completions", json.dumps(body).encode())[0] == 200
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Running]:
+    running = Running()
+    yield running
+    running.still_works()
+    running.close()
+
+
+def assert_fine(status: int, content: bytes) -> None:
+    """An answer, or a refusal with the four fields that OpenAI's errors have."""
+    if status == 200:
+        return
+    assert 400 <= status < 500, (status, content)
+    error = json.loads(content)["error"]
+    assert set(error) == {"message", "type", "param", "code"}
+    assert isinstance(error["message"], str) and error["message"]
+
+
+def mutated(value: Any, draw: Any) -> Any:
+    """Return a copy with one place replaced, removed or doubled."""
+    value = copy.deepcopy(value)
+    places: list[tuple[Any, Any]] = []
+
+    def collect(inner: Any) -> None:
+        keys = list(inner) if isinstance(inner, dict) else range(len(inner)) if isinstance(inner, list) else ()
+        for key in keys:
+            places.append((inner, key))
+            collect(inner[key])
+
+    collect(value)
+    holder, key = draw(st.sampled_from(places))
+    what = draw(st.sampled_from(["replace", "remove", "double"]))
+    if what == "replace":
+        holder[key] = draw(JSON_VALUES)
+    elif what == "remove":
+        del holder[key]
+    elif isinstance(holder, list):
+        holder.append(holder[key])
+    else:
+        holder[draw(st.text(max_size=10))] = holder[key]
+    return value
+
+
+@EXAMPLES
+@given(body=JSON_VALUES, path=st.sampled_from(["/v1/chat/completions", "/v1/embeddings"]))
+def test_any_json(running: Running, body: Any, path: str) -> None:
+    assert_fine(*running.request("POST", path, json.dumps(body).encode()))
+
+
+@EXAMPLES
+@given(data=st.data(), stream=st.booleans())
+def test_almost_valid_chats(running: Running, data: Any, stream: bool) -> None:
+    body: Any = {**VALID_CHAT, "stream": stream}
+    for _ in range(data.draw(st.integers(1, 3))):
+        body = mutated(body, data.draw)
+        if not isinstance(body, dict) or not body:
+            break
+    assert_fine(*running.request("POST", "/v1/chat/completions", json.dumps(body).encode()))
+
+
+@EXAMPLES
+@given(data=st.data())
+def test_almost_valid_embeddings(running: Running, data: Any) -> None:
+    body = mutated(VALID_EMBEDDINGS, data.draw)
+    assert_fine(*running.request("POST", "/v1/embeddings", json.dumps(body).encode()))
+
+
+@EXAMPLES
+@given(body=st.binary(max_size=200), method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]))
+def test_any_bytes_and_methods(running: Running, body: bytes, method: str) -> None:
+    assert_fine(*running.request(method, "/v1/chat/completions", body))
+
+
+@EXAMPLES
+@given(
+    headers=st.dictionaries(
+        st.sampled_from(["authorization", "content-type", "accept", "x-awaitsee-run", "content-encoding", "expect"]),
+        st.text(string.ascii_letters + string.digits + " ;=,-/*", max_size=30),
+    ),
+)
+def test_any_headers(running: Running, headers: dict[str, str]) -> None:
+    body = json.dumps(VALID_EMBEDDINGS).encode()
+    assert_fine(*running.request("POST", "/v1/embeddings", body, headers))
+
+
+@EXAMPLES
+@given(path=st.text(max_size=30), query=st.text(max_size=20))
+def test_any_path(running: Running, path: str, query: str) -> None:
+    from yarl import URL
+
+    url = URL.build(path="/" + path, query={"q": query} if query else {})
+    if url.path.startswith(("/search", "/weather", "/handbook", "/pages", "/_practice/")):
+        return
+    assert_fine(*running.request("GET", str(url), b""))
+
+
+@EXAMPLES
+@given(
+    path=st.sampled_from(["/search", "/weather", "/handbook", "/pages/"]),
+    name=st.sampled_from(["q", "city", "limit"]),
+    value=st.text(max_size=30),
+    tail=st.text(max_size=10),
+)
+def test_any_question_to_the_places(running: Running, path: str, name: str, value: str, tail: str) -> None:
+    from yarl import URL
+
+    query = {"q": "timeout", "city": "Rome", name: value}
+    url = URL.build(path=path + (tail if path == "/pages/" else ""), query=query)
+    status, content = running.request("GET", str(url), b"")
+    if status != 200:
+        assert 300 <= status < 500
+        assert status < 400 or json.loads(content)["error"]
+
+
+@EXAMPLES
+@given(junk=st.binary(max_size=300))
+def test_junk_on_the_socket(running: Running, junk: bytes) -> None:
+    answer = running.raw(junk)
+    assert answer == b"" or answer.startswith(b"HTTP/1.")
+    assert b" 500 " not in answer.split(b"\r\n")[0]
+
+
+@EXAMPLES
+@given(
+    first=st.sampled_from([b"POST /v1/chat/completions HTTP/1.1", b"GET / HTTP/1.0", b"GET //[ HTTP/1.1", b"GET * HTTP/1.1"]),
+    lines=st.lists(
+        st.sampled_from(
+            [
+                b"host: x", b"content-length: 5", b"content-length: -1", b"content-length: 99999999999",
+                b"transfer-encoding: chunked", b"connection: upgrade", b"upgrade: websocket", b": ", b"\x00: \xff",
+                b"authorization: Bearer x", b"expect: 100-continue", b"content-encoding: gzip",
+            ]
+        ),
+        max_size=5,
+    ),
+    body=st.binary(max_size=20),
+)  # fmt: skip
+def test_half_sensible_http_on_the_socket(running: Running, first: bytes, lines: list[bytes], body: bytes) -> None:
+    answer = running.raw(b"\r\n".join([first, *lines, b"", body]))
+    status = answer.removeprefix(b"HTTP/1.1 100 Continue\r\n\r\n").split(b"\r\n")[0]
+    assert b" 500 " not in status
+
+
+def test_junk_is_refused_in_the_providers_shape(running: Running) -> None:
+    head, _, content = running.raw(b"this is no HTTP\r\n\r\n").partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 400") or head.startswith(b"HTTP/1.0 400")
+    assert_fine(400, content)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b"[" * 100_000,
+        b'{"a":' * 100_000,
+        b'{"temperature": NaN}',
+        b'{"n": ' + b"9" * 10_000 + b"}",
+        b'{"model": "\\ud800"}',
+        b"\xff\xfe{}",
+        b"\xef\xbb\xbf{}",
+        b"",
+    ],
+)
+def test_nasty_json_is_refused(running: Running, body: bytes) -> None:
+    status, content = running.request("POST", "/v1/chat/completions", body)
+    assert status == 400
+    assert_fine(status, content)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"$ref": "#"},
+        {"$ref": "#/$defs/a", "$defs": {"a": {"$ref": "#/$defs/a"}}},
+        {"type": "object", "properties": {"a": {"$ref": "#"}}, "required": ["a"]},
+        {"type": "array", "items": {"$ref": "#"}, "minItems": 1},
+        {"type": "array", "minItems": 10**9, "items": {"type": "string"}},
+        {"type": "string", "minLength": 10**9},
+        {"type": "string", "pattern": "(a+)+$"},
+        {"anyOf": []},
+        {"enum": []},
+        {"type": 5, "properties": 7, "required": 9},
+    ],
+)
+def test_nasty_schemas_are_survived(running: Running, schema: dict[str, Any]) -> None:
+    body = {
+        "model": MODEL_NAME,
+        "messages": [{"role": "user", "content": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"}],
+        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
+    }
+    assert_fine(*running.request("POST", "/v1/chat/completions", json.dumps(body).encode()))
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    body = {"model": MODEL_NAME, "messages": body["messages"], "tools": [tool], "tool_choice": "required"}
+    assert_fine(*running.request("POST", "/v1/chat/completions", json.dumps(body).encode()))
+
+
+def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
+    status, content = running.request("POST", "/v1/chat/completions", b"x" * (MAX_BODY + 1))
+    assert status == 413
+    assert_fine(status, content)
+
+
+def test_a_body_that_never_comes_is_refused(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("awaitsee.practice.server.BODY_TIMEOUT", 0.1)
+
+    async def send() -> bytes:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(b"POST /v1/embeddings HTTP/1.1\r\nhost: x\r\ncontent-length: 10\r\n\r\nabc")
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return await reader.readline()
+        finally:
+            writer.close()
+
+    assert b" 408 " in running.runner.run(send())
