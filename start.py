@@ -467,7 +467,9 @@ class Progress:
         words = line.split()
         if line.startswith(("Collecting", "Requirement already satisfied:", "Processing")) and len(words) > 1:
             self.seen += 1
-            name = re.split(r"[=<>!~;\[]", Path(words[-1] if words[0] == "Requirement" else words[1]).name)[0]
+            what = words[3] if words[0] == "Requirement" else words[1]
+            name = re.split(r"[=<>!~;(\[]", Path(what).name)[0]
+            name = name.split("-")[0] if words[0] == "Processing" else name
             self.doing = f"{name} ({min(self.seen, self.total)} of {self.total})"
         elif line.lstrip().startswith("Downloading"):
             self.doing = f"downloading {Path(words[1]).name.split('-')[0]} {' '.join(words[2:])}"
@@ -589,7 +591,10 @@ def install() -> None:
 
 def set_up() -> None:
     """Make .venv what requirements.txt says; at once if it is already so."""
-    if STAMP.exists() and read_json(STAMP) == stamp_for(venv_version()):
+    version, running = venv_version() if STAMP.exists() else "", dotted(sys.version_info[:2])
+    if version and read_json(STAMP) == stamp_for(version):
+        if version != running:
+            say(f"Using .venv as it is, with Python {version} (delete that folder to have it made with {running}).")
         return
     with locked():
         version = venv_version()
@@ -598,12 +603,11 @@ def set_up() -> None:
         began = time.monotonic()
         check_space()
         if not usable_venv():
-            say(f"Making .venv with Python {dotted(sys.version_info[:2])}; the first time takes some minutes.")
+            say(f"Making .venv with Python {running}; the first time takes some minutes.")
             make_venv()
         else:
             say("Bringing .venv up to date.")
-            with contextlib.suppress(FileNotFoundError):
-                STAMP.unlink()
+            STAMP.unlink(missing_ok=True)
         install()
         settings = VENV / "share" / "jupyter" / "lab" / "settings" / "overrides.json"
         write_atomically(settings, json.dumps(LAB_SETTINGS, indent=2))
@@ -688,7 +692,7 @@ def lay_out_one(name: str, course: "dict", known: "dict") -> "dict":  # type: ig
         return entry
     if new in (known.get("laid_out"), known.get("beside")):
         return known
-    if present == known.get("laid_out"):
+    if present in (known.get("laid_out"), known.get("beside")):
         write_atomically(path, text)
         return entry
     beside = free_name(path)
@@ -932,7 +936,7 @@ def lint_commands() -> "list[list[str]]":
 
 
 def check_environment(folder: str) -> "dict[str, str]":
-    """The variables for checks: nobody's keys, settings or proxies, nothing from the network."""
+    """The variables for checks: nobody's keys, settings or proxies, nothing from the network; `folder` is empty."""
     private = (
         "AWAITSEE_",
         "OPENAI_",
@@ -944,7 +948,9 @@ def check_environment(folder: str) -> "dict[str, str]":
         "JUPYTER_",
         "PYTEST_",
     )
-    own = clean_environment(
+    own = {name: value for name, value in clean_environment().items() if not name.startswith(private)}
+    own.pop("PYTHONASYNCIODEBUG", None)
+    own.update(
         LANGSMITH_TRACING="false",
         HF_HUB_OFFLINE="1",
         TOKENIZERS_PARALLELISM="false",
@@ -956,10 +962,6 @@ def check_environment(folder: str) -> "dict[str, str]":
         IPYTHONDIR=os.path.join(folder, "ipython"),
         PYDEVD_DISABLE_FILE_VALIDATION="1",
     )
-    for name in list(own):
-        if name in os.environ and own[name] == os.environ[name] and name.startswith(private):
-            del own[name]
-    own.pop("PYTHONASYNCIODEBUG", None)
     return without_proxy(own)
 
 

@@ -13,7 +13,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
+    from awaitsee.exercise import YourTurn, exercise
     from awaitsee.observe import Observation, observe
+    from awaitsee.observe.chart import chart
+    from awaitsee.observe.simulation import simulate
     from awaitsee.observe.timeline import compare
     from awaitsee.practice import Fault, PracticeServer, practice_server
 
@@ -23,18 +26,26 @@ __all__ = [
     "Fault",
     "Observation",
     "PracticeServer",
+    "YourTurn",
+    "chart",
     "compare",
+    "exercise",
     "observe",
     "practice_server",
+    "simulate",
 ]
 
 _HOMES = {
     "Fault": "awaitsee.practice",
     "Observation": "awaitsee.observe",
     "PracticeServer": "awaitsee.practice",
+    "YourTurn": "awaitsee.exercise",
+    "chart": "awaitsee.observe.chart",
     "compare": "awaitsee.observe.timeline",
+    "exercise": "awaitsee.exercise",
     "observe": "awaitsee.observe",
     "practice_server": "awaitsee.practice",
+    "simulate": "awaitsee.observe.simulation",
 }
 
 

@@ -6,6 +6,7 @@ import _thread
 import asyncio
 import inspect
 import re
+import signal
 import sys
 import threading
 from pathlib import Path
@@ -122,6 +123,9 @@ class exercise:
         self._over = True
         if self._stopper is not None:
             self._stopper.stop()
+        elif hasattr(signal, "pthread_kill"):
+            # A real signal ends a `time.sleep`; interrupt_main waits for its end.
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
         else:
             _thread.interrupt_main()
 

@@ -14,7 +14,8 @@ The second look needs a clock that does not live on the loop, so a thread waits 
 thread with a signal. It starts when something is stopped and ends with it; nothing runs before that.
 
 What this cannot stop: C code that runs no bytecode, until it returns; code that swallows every `BaseException` it is
-given; a loop in another thread than the main one, while it is held.
+given; a task that swallows cancellations and never waits for longer than `sleep(0)`; a loop in another thread than the
+main one, while it is held.
 """
 
 from __future__ import annotations
@@ -158,11 +159,13 @@ class Stopper:
                 return
             if not self._nudge():
                 return
-        while call > 1 and self._nudge() and not self._task.done():
-            if time.monotonic() > deadline:
-                self._on_failure()
-                return
+        if call == 1:
+            return
+        while time.monotonic() < deadline:
             time.sleep(RETRY)
+            if self._task.done() or not self._nudge():
+                return
+        self._on_failure()
 
     def _nudge(self) -> bool:
         """Have `_handle` called in the main thread; False when it is not installed any more."""
@@ -188,18 +191,23 @@ class Stopper:
             signal.default_int_handler(signum, frame)
 
     def _break_into(self, step: list[FrameType]) -> None:
-        own = asyncio.current_task(self._loop) is self._task
-        if not step or self._task.done() or (self._turned and not own) or not self._may_raise(step):
+        current = asyncio.current_task(self._loop)
+        if not step or self._task.done() or not self._may_raise(step):
+            return
+        if self._turned and current is not self._task and current not in self._newer():
             return
         if self.held_at is None:
             self.held_at = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in reversed(step))
         else:
             # Another step holds the loop now. When ten children block, nine have not begun yet and need not.
-            for task in asyncio.all_tasks(self._loop) - set(self._older):
-                if task is not self._task and not self._spare(task):
-                    task.cancel()
-        self._broke_task = own
+            for task in self._newer():
+                task.cancel()
+        self._broke_task = current is self._task
         raise Stopped("stopped while it held the event loop")
+
+    def _newer(self) -> list[asyncio.Task[Any]]:
+        """The tasks that the task has made, or those it made."""
+        return [task for task in asyncio.all_tasks(self._loop) if task not in self._older and not self._spare(task)]
 
 
 def _running_step(frame: FrameType | None) -> list[FrameType]:

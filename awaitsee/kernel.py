@@ -246,7 +246,7 @@ def _package(frame: FrameType) -> str:
 
 
 def _is_kernel_code(frame: FrameType) -> bool:
-    return _package(frame) in _KERNEL_PACKAGES
+    return _package(frame) in _KERNEL_PACKAGES or frame.f_globals is globals()
 
 
 def _is_kernels(task: asyncio.Task[Any]) -> bool:

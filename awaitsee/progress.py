@@ -35,7 +35,9 @@ def read(file: Path = FILE) -> dict[str, Progress]:
     except (ValueError, TypeError, AttributeError):
         aside = file.with_name(f"{file.stem}.damaged-{datetime.now():%Y-%m-%d-%H%M%S}{file.suffix}")
         file.replace(aside)
-        print(f"The list of your finished exercises could not be read: it is kept as {aside.name}, and a new one begins.")
+        print(
+            f"The list of your finished exercises could not be read: it is kept as {aside.name}, and a new one begins."
+        )
         return {}
 
 

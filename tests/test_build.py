@@ -9,7 +9,7 @@ import nbformat
 import pytest
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from tools import build
 
@@ -137,6 +137,31 @@ def test_the_solution_is_cut_out_of_the_exercise_and_stays_in_the_solution(cours
     assert not any("Why it works" in cell.source for cell in read(course, "exercises/42_lesson.ipynb").cells)
 
 
+def test_code_to_repair_is_given_in_the_exercise_and_gone_from_the_solution() -> None:
+    source = """async def first(question):
+    ### BEGIN SOLUTION
+    return await ask(question)
+    ### GIVEN
+    # return ask(question)  # forgotten
+    #     and indented
+    ### END SOLUTION
+
+after = 1
+"""
+    notebook = new_notebook(cells=[new_code_cell(source)])
+    [unsolved], [solved] = build.cut_solutions(notebook).cells, build.keep_solutions(notebook).cells
+    assert unsolved.source.splitlines() == [
+        "async def first(question):",
+        "    raise YourTurn  # Delete this line, then repair the rest.",
+        "    return ask(question)  # forgotten",
+        "        and indented",
+        "",
+        "after = 1",
+    ]
+    assert "return ask(question)" not in solved.source and "GIVEN" not in solved.source
+    assert "return await ask(question)" in solved.source
+
+
 def test_a_new_meaning_replaces_the_committed_output() -> None:
     old = [new_output("stream", name="stdout", text="took 0.1 s, peak 5\n")]
     assert build.says_the_same(old, [new_output("stream", name="stdout", text="took 0.3 s, peak 5\n")], SANITIZE)
@@ -181,7 +206,11 @@ def test_the_check_names_what_differs(course: Path, tmp_path: Path) -> None:
     (tmp_path / "exercises/99_stray.ipynb").write_bytes((course / "exercises/42_lesson.ipynb").read_bytes())
     sentences = build.check(tmp_path)
     assert len(sentences) == 3
-    for name, word in [("notebooks/42_lesson", "differs"), ("solutions/42_lesson", "missing"), ("exercises/99_stray", "no source")]:
+    for name, word in [
+        ("notebooks/42_lesson", "differs"),
+        ("solutions/42_lesson", "missing"),
+        ("exercises/99_stray", "no source"),
+    ]:
         assert any(name in sentence and word in sentence for sentence in sentences), sentences
 
 

@@ -23,9 +23,9 @@ from jupyter_client.manager import KernelManager
 from awaitsee.interrupt import Stopped, Stopper
 
 ROOT = Path(__file__).parents[1]
-LIMIT = 15.0
-"""Seconds after which a cell counts as hanging. Nothing below takes a third of it."""
-LONG = 12
+LIMIT = 8.0
+"""Seconds after which a cell counts as hanging."""
+LONG = 30
 """Seconds that a cell to be stopped would go on for by itself."""
 
 
@@ -296,7 +296,7 @@ def test_hidden_group_leaves_the_usual_traceback(kernel: Kernel) -> None:
     assert run.stderr == "" and len(run.errors) == 1
     assert run.errors[0]["ename"] == "KeyError"
     assert "----> 4     raise KeyError" in run.traceback
-    assert "several" not in run.traceback
+    assert "Exception Group Traceback" not in run.traceback
 
 
 def test_group_can_be_looked_at_afterwards(kernel: Kernel) -> None:
@@ -365,7 +365,7 @@ HOLDING = {
     "child of gather": "await asyncio.gather(asyncio.sleep(LONG), block(), return_exceptions=True)",
     "many children": "async with asyncio.TaskGroup() as group:\n    for _ in range(20): group.create_task(block())",
     "child that is waited for": "await asyncio.wait([asyncio.create_task(block())])",
-    "callback": "asyncio.get_running_loop().call_soon(time.sleep, LONG)\nawait asyncio.sleep(LONG)",
+    "callback": "asyncio.get_running_loop().call_soon(lambda: time.sleep(LONG))\nawait asyncio.sleep(LONG)",
     "thread's result": "import concurrent.futures\nawait asyncio.sleep(0)\nconcurrent.futures.Future().result()",
     "except Exception": (
         "async def stubborn():\n    while True:\n        try: time.sleep(LONG)\n        except Exception: pass\n"
@@ -464,12 +464,11 @@ def test_second_press_ends_a_cell_that_swallows_the_cancellation(kernel: Kernel)
 
 def test_second_press_ends_a_child_that_swallows_the_cancellation(kernel: Kernel) -> None:
     run = kernel.run(
-        "async def deaf():\n    while True:\n        try: await asyncio.sleep(0)\n"
+        f"async def deaf():\n    while True:\n        try: await asyncio.sleep({LONG})\n"
         "        except asyncio.CancelledError: pass\n" + GO + "await asyncio.create_task(deaf())",
         stop_after=(0.3, 1.0),
     )
-    assert run.status == "error"
-    assert [error["ename"] for error in run.errors] == ["KeyboardInterrupt"]
+    check_stopped(run, "waited")
 
 
 def test_cell_that_swallows_everything_is_told_of(kernel: Kernel) -> None:
@@ -504,22 +503,21 @@ def test_stop_of_an_idle_kernel_does_nothing(kernel: Kernel) -> None:
     assert (run.status, run.errors) == ("ok", [])
 
 
-def test_notebook_client_gets_over_a_cell_that_takes_too_long() -> None:
+def test_nbval_gets_over_a_cell_that_takes_too_long(tmp_path: Path) -> None:
     nbformat = pytest.importorskip("nbformat")
-    nbclient = pytest.importorskip("nbclient")
-    sources = ["%load_ext awaitsee\nimport asyncio", f"await asyncio.sleep({LONG})", "await asyncio.sleep(0, 'next')"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
-    client = nbclient.NotebookClient(
-        notebook,
-        km=KernelManager(transport="tcp" if sys.platform == "win32" else "ipc"),
-        timeout=1,
-        startup_timeout=60,
-        interrupt_on_timeout=True,
-        allow_errors=True,
+    pytest.importorskip("nbval")
+    sources = ["%load_ext awaitsee\nimport asyncio", f"await asyncio.sleep({LONG})"]
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), tmp_path / "slow.ipynb")
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "--nbval-lax", "--nbval-current-env", "--nbval-cell-timeout=1", tmp_path],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
-    client.execute(env=os.environ | {"PYTHONPATH": str(ROOT)})
-    assert notebook.cells[1].outputs[0].ename == "KeyboardInterrupt"
-    assert notebook.cells[2].outputs[0].data["text/plain"] == "'next'"
+    assert "KeyboardInterrupt" in run.stdout
+    assert "Failed to interrupt" not in run.stdout
 
 
 # Loading and unloading
@@ -530,8 +528,9 @@ def snapshot():
     shell = get_ipython()
     owners = {"shell": vars(shell), "kernel": vars(shell.kernel)}
     # What every cell changes.
-    changing = {"_last_traceback", "_shell_context", "_trait_values", "last_execution_result", "saved_sigint_handler",
-                "_save_getpass", "_sys_raw_input", "_shell_parent", "_control_parent", "_control_parent_ident"}
+    changing = {"_control_parent", "_control_parent_ident", "_last_input_line", "_last_traceback", "_save_getpass",
+                "_parent_header_global", "_shell_context", "_shell_parent", "_sys_raw_input", "_trait_values",
+                "last_execution_result", "saved_sigint_handler"}
     kept = {
         (name, key): value for name, values in owners.items() for key, value in values.items() if key not in changing
     }

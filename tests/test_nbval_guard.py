@@ -59,7 +59,9 @@ def test_a_cell_that_hides_its_failure_fails(verdicts: dict[str, str], cell: str
 def test_each_complaint_says_what_is_wrong() -> None:
     assert "never replied" in complaint(None, should_raise=False)
     assert "did not raise" in complaint({"status": "ok"}, should_raise=True)
-    assert "ValueError: bad" in complaint({"status": "error", "ename": "ValueError", "evalue": "bad"}, should_raise=False)
+    assert "ValueError: bad" in complaint(
+        {"status": "error", "ename": "ValueError", "evalue": "bad"}, should_raise=False
+    )
     assert complaint({"status": "ok"}, should_raise=False) == ""
     assert complaint({"status": "error", "ename": "E", "evalue": ""}, should_raise=True) == ""
 

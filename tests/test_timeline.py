@@ -550,6 +550,7 @@ def test_names_from_any_script_draw_without_a_warning() -> None:
         picture = timeline.plot(Recorded(1.0, [lane(name) for name in names]), "$x^2$ and _y_")
         assert picture.png.startswith(b"\x89PNG")
         ElementTree.fromstring(picture.svg)
+    assert ">$x^2$ and _y_</text>" in picture.svg
 
 
 def test_files_of_every_kind(tmp_path: Path) -> None:

@@ -38,8 +38,16 @@ ROOT = Path(__file__).resolve().parents[1]
 CELL_TIMEOUT = 60
 CHANGING = "nbval-ignore-output"
 SOLUTION_ONLY = "solution"
-SOLUTION = re.compile(r"^([ \t]*)### BEGIN SOLUTION[^\n]*\n.*?^[ \t]*### END SOLUTION[^\n]*\n?", re.MULTILINE | re.DOTALL)
+# Between the marks, `### GIVEN` may part the solution from what the learner gets instead, commented out: code to repair.
+SOLUTION = re.compile(
+    r"^(?P<indent>[ \t]*)### BEGIN SOLUTION[^\n]*\n.*?"
+    r"(?:^[ \t]*### GIVEN[^\n]*\n(?P<given>.*?))?"
+    r"^[ \t]*### END SOLUTION[^\n]*\n?",
+    re.MULTILINE | re.DOTALL,
+)
+GIVEN = re.compile(r"^[ \t]*### GIVEN[^\n]*\n.*?(?=^[ \t]*### END SOLUTION)", re.MULTILINE | re.DOTALL)
 STUB = "{indent}# Your code here, in place of the next line.\n{indent}raise YourTurn\n"
+REPAIR = "{indent}raise YourTurn  # Delete this line, then repair the rest.\n"
 # A key or a provider in the author's environment must not reach an output that is committed.
 PRIVATE_VARIABLES = re.compile(r"^(AWAITSEE|OPENAI|ANTHROPIC|OLLAMA|LANGSMITH|LANGCHAIN|HF)_")
 QUIET = {"LANGSMITH_TRACING": "false", "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false"}
@@ -89,10 +97,27 @@ def cut_solutions(notebook: NotebookNode) -> NotebookNode:
     exercise.cells = [cell for cell in exercise.cells if SOLUTION_ONLY not in tags(cell)]
     for cell in exercise.cells:
         if cell.cell_type == "code":
-            stubbed = SOLUTION.sub(lambda mark: STUB.format(indent=mark[1]), cell.source + "\n")
-            cell.source = stubbed.rstrip("\n")
+            cell.source = SOLUTION.sub(stub, cell.source + "\n").rstrip("\n")
     give_stable_ids(exercise)
     return exercise
+
+
+def stub(solution: re.Match[str]) -> str:
+    """Return what a learner finds in place of a marked solution."""
+    if solution["given"] is None:
+        return STUB.format(indent=solution["indent"])
+    given = re.sub(r"^([ \t]*)# ?", r"\1", solution["given"], flags=re.MULTILINE)
+    return REPAIR.format(indent=solution["indent"]) + given
+
+
+def keep_solutions(notebook: NotebookNode) -> NotebookNode:
+    """Return a copy without the code that was given to be repaired."""
+    solved = copy.deepcopy(notebook)
+    for cell in solved.cells:
+        if cell.cell_type == "code":
+            cell.source = GIVEN.sub("", cell.source)
+    give_stable_ids(solved)
+    return solved
 
 
 def tags(cell: NotebookNode) -> list[str]:
@@ -103,7 +128,9 @@ def tags(cell: NotebookNode) -> list[str]:
 def source_digest(notebook: NotebookNode) -> str:
     """Return a digest of all that decides what a run gives: the cells, their metadata and the notebook's."""
     parts = [json.dumps(notebook.metadata.get("awaitsee", {}), sort_keys=True)]
-    parts += [f"{cell.cell_type}\n{cell.source}\n{json.dumps(cell.metadata, sort_keys=True)}" for cell in notebook.cells]
+    parts += [
+        f"{cell.cell_type}\n{cell.source}\n{json.dumps(cell.metadata, sort_keys=True)}" for cell in notebook.cells
+    ]
     return hashlib.sha1("\0".join(parts).encode()).hexdigest()
 
 
@@ -112,7 +139,7 @@ def products(source: Path, root: Path) -> Iterator[tuple[Path, NotebookNode]]:
     notebook = read_source(source)
     if source.name.endswith(".exercises.md"):
         stem = source.name.removesuffix(".exercises.md")
-        yield root / "solutions" / f"{stem}.ipynb", notebook
+        yield root / "solutions" / f"{stem}.ipynb", keep_solutions(notebook)
         yield root / "exercises" / f"{stem}.ipynb", cut_solutions(notebook)
     else:
         yield root / "notebooks" / f"{source.stem}.ipynb", notebook
@@ -155,7 +182,12 @@ def merge_streams(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 def without_private_paths(output: NotebookNode) -> NotebookNode:
     """Shorten the paths of the author's machine, which mean nothing to a reader."""
-    places = [(re.escape(str(ROOT)), "."), (re.escape(sys.prefix), "."), (re.escape(sys.base_prefix), "python"), (re.escape(str(Path.home())), "~")]
+    places = [
+        (re.escape(str(ROOT)), "."),
+        (re.escape(sys.prefix), "."),
+        (re.escape(sys.base_prefix), "python"),
+        (re.escape(str(Path.home())), "~"),
+    ]
 
     def shorten(value: Any) -> Any:
         if isinstance(value, str):
@@ -186,7 +218,11 @@ def essence(output: NotebookNode, sanitize: Sanitize) -> tuple[object, ...]:
     if output.output_type == "error":
         return ("error", output.ename, sanitize(output.evalue))
     data = output.get("data", {})
-    words = {kind: sanitize(value) for kind, value in data.items() if isinstance(value, str) and not kind.startswith("image/")}
+    words = {
+        kind: sanitize(value)
+        for kind, value in data.items()
+        if isinstance(value, str) and not kind.startswith("image/")
+    }
     return (output.output_type, sorted(data), sorted(words.items()))
 
 
@@ -263,7 +299,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Build notebooks/, exercises/ and solutions/ from lessons/.")
     parser.add_argument("stems", nargs="*", metavar="STEM", help="only lessons whose file names start so, such as 03")
     parser.add_argument("--force", action="store_true", help="run the kernels even where nothing changed")
-    parser.add_argument("--fresh", action="store_true", help="take new outputs and pictures even where they say the same")
+    parser.add_argument(
+        "--fresh", action="store_true", help="take new outputs and pictures even where they say the same"
+    )
     parser.add_argument("--check", action="store_true", help="run nothing; fail where a source and its notebook differ")
     options = parser.parse_args(arguments)
     if options.check:

@@ -1,4 +1,7 @@
-"""The `time` module as code on a simulated clock sees it: each simulated thread has its own time, all others the real one."""
+"""The `time` module as code on a simulated clock sees it.
+
+Each simulated thread has its own time, all others have the real one.
+"""
 
 from __future__ import annotations
 
@@ -33,7 +36,10 @@ _users = 0
 
 @contextmanager
 def simulated_time() -> Iterator[None]:
-    """Make the `time` module look at who asks. Any number of simulations share one replacement; the last one takes it back."""
+    """Make the `time` module look at who asks.
+
+    Any number of simulations share one replacement; the last one takes it back.
+    """
     global _users
     with _lock:
         if not _users:

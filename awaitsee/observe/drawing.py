@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 POINTS = 72
 """Points to the inch."""
 
+_POINTS = {"dot": "o", "square": "s", "triangle": "^", "diamond": "D"}
+
 # The file that matplotlib brings along, so that every machine draws the same.
 _FONTS = Path(matplotlib.get_data_path()) / "fonts" / "ttf"
 _FILES = {False: _FONTS / "DejaVuSans.ttf", True: _FONTS / "DejaVuSans-Bold.ttf"}
@@ -95,15 +97,15 @@ def _figure(sheet: Sheet) -> Figure:
     axes = figure.add_axes((0, 0, 1, 1))
     axes.set_axis_off()
     areas: dict[str, list[Any]] = defaultdict(list)
-    lines: dict[tuple[str, float, bool, int], list[Any]] = defaultdict(list)
+    lines: dict[tuple[str, float, int], list[Any]] = defaultdict(list)
     for item in sheet.items:
         match item:
             case Box(x, y, width, height, look):
                 areas[look].append([(x, y), (x + width, y), (x + width, y + height), (x, y + height)])
             case Area(points, look):
                 areas[look].append(points)
-            case Line(x0, y0, x1, y1, colour, width, dashed, order):
-                lines[colour, width, dashed, order].append([(x0, y0), (x1, y1)])
+            case Line(x0, y0, x1, y1, colour, width, order):
+                lines[colour, width, order].append([(x0, y0), (x1, y1)])
             case Mark():
                 _mark(axes, item)
             case Text():
@@ -113,13 +115,12 @@ def _figure(sheet: Sheet) -> Figure:
     for name, shapes in areas.items():
         for layer in _layers(style.LOOKS[name], shapes):
             axes.add_collection(layer, autolim=False)
-    for (colour, thickness, dashed, order), segments in lines.items():
+    for (colour, thickness, order), segments in lines.items():
         axes.add_collection(
             LineCollection(
                 segments,
                 colors=colour,
                 linewidths=thickness,
-                linestyles="--" if dashed else "-",
                 zorder=order,
                 capstyle="butt",
             ),
@@ -151,7 +152,7 @@ def _text(axes: Axes, text: Text) -> None:
         text.y,
         drawable(text.words),
         fontproperties=FontProperties(
-            "DejaVu Sans", weight="bold" if text.bold else "normal", size=text.size, fname=str(_FILES[text.bold])
+            family="DejaVu Sans", weight="bold" if text.bold else "normal", size=text.size, fname=str(_FILES[text.bold])
         ),
         color=text.colour,
         ha=text.align,
@@ -173,6 +174,8 @@ def _mark(axes: Axes, mark: Mark) -> None:
             axes.plot(mark.x, mark.y, "s", ms=size * 0.8, mfc=style.CARD, mec=style.CANCELLED, mew=2.0, zorder=9)
         case "running":
             axes.plot(mark.x, mark.y, ">", ms=size * 0.95, mfc=style.CARD, mec=style.RUNNING, mew=1.1, zorder=9)
+        case _:
+            axes.plot(mark.x, mark.y, _POINTS[mark.shape], ms=size, mfc=mark.colour, mec=style.CARD, mew=0.7, zorder=9)
 
 
 def _raster(axes: Axes, raster: Raster) -> None:

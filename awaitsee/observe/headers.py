@@ -10,7 +10,7 @@ from awaitsee.observe.threads import current_run
 
 
 def label(headers: MutableMapping[str, str], host: str | None, port: int | None) -> None:
-    """Set the two headers on a request to a known journal; take them off one that was redirected from there to elsewhere."""
+    """Set the two headers on a request to a known journal; take them off one that was redirected to elsewhere."""
     run = current_run()
     if run is None:
         return

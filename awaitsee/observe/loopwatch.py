@@ -1,4 +1,4 @@
-"""What watches one event loop while runs on it are recorded: its task factory, a heartbeat, and a thread that looks who blocks."""
+"""What watches an event loop during a run: its task factory, a heartbeat, and a thread that looks who blocks."""
 
 from __future__ import annotations
 
@@ -35,6 +35,8 @@ class LoopWatch:
         self.users = 0
         self.step_started = 0.0
         """When the present step began, or 0 while the loop waits."""
+        self.callback: Any = None
+        """What the present step runs."""
         self.beats: list[tuple[float, float]] = []
         """When each beat was due and when it came."""
         self._thread_id = threading.get_ident()
@@ -43,8 +45,8 @@ class LoopWatch:
         self._thread = threading.Thread(target=self._look, name="awaitsee-watchdog", daemon=True)
         self._timer: asyncio.TimerHandle | None = None
         self._due = 0.0
-        self._factory: TaskFactory | None = None
-        self._previous: TaskFactory | None = None
+        self._factory: Any = None
+        self._previous: Any = None
 
     def start(self) -> None:
         self._previous = self.loop.get_task_factory()
@@ -94,7 +96,7 @@ class LoopWatch:
 
 
 def make_factory(previous: TaskFactory | None) -> TaskFactory:
-    """Return a task factory that notes each new task and wraps nothing; `previous` goes on making the tasks, if there is one."""
+    """Return a task factory that notes each new task and wraps nothing; `previous` goes on making the tasks."""
 
     def factory(loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], **kwargs: Any) -> asyncio.Task[Any]:
         context = kwargs.get("context")
@@ -128,7 +130,10 @@ _EAGER_CODE = getattr(getattr(asyncio, "eager_task_factory", None), "__code__", 
 
 
 def _made(
-    previous: TaskFactory | None, loop: asyncio.AbstractEventLoop, coro: Coroutine[Any, Any, Any], kwargs: dict[str, Any]
+    previous: TaskFactory | None,
+    loop: asyncio.AbstractEventLoop,
+    coro: Coroutine[Any, Any, Any],
+    kwargs: dict[str, Any],
 ) -> asyncio.Task[Any]:
     if previous is None:
         task: asyncio.Task[Any] = asyncio.Task(coro, loop=loop, **kwargs)
@@ -137,10 +142,10 @@ def _made(
             # Debug mode shows where a task was made: without this function, the factory and `create_task`.
             del traceback[-3:]
         return task
-    if getattr(previous, "__code__", None) is _EAGER_CODE and _is_anyios(coro):
-        # anyio asks the loop whether its factory is the eager one and then starts its tasks later; it cannot see that through us.
-        maker = previous.__closure__[0].cell_contents  # type: ignore[attr-defined]
-        lazy: asyncio.Task[Any] = maker(coro, loop=loop, **kwargs)
+    closure = getattr(previous, "__closure__", None)
+    if closure and getattr(previous, "__code__", None) is _EAGER_CODE and _is_anyios(coro):
+        # anyio starts its tasks later when it sees that the factory is the eager one; it cannot see through ours.
+        lazy: asyncio.Task[Any] = closure[0].cell_contents(coro, loop=loop, **kwargs)
         return lazy
     return previous(loop, coro, **kwargs)
 

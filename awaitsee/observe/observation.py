@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -19,7 +20,7 @@ Outcome = Literal["returned", "raised", "cancelled", "running"]
 
 @dataclass(slots=True)
 class Step:
-    """One turn on the event loop: code ran from `start` to `end` without giving control back. Seconds since the run began."""
+    """One turn on the event loop, in seconds since the run began: code ran without giving control back."""
 
     start: float
     end: float
@@ -81,7 +82,7 @@ class Lag:
 
 @dataclass(slots=True)
 class Lane:
-    """What the drawing shows as one row: a task with the library's inner tasks folded into it, or a worker thread's call."""
+    """One row of the drawing: a task with the library's inner tasks folded into it, or a worker thread's call."""
 
     name: str
     depth: int
@@ -120,6 +121,14 @@ class Facts:
     internals: bool = False
 
 
+_latest: weakref.ref[Observation] | None = None
+
+
+def latest() -> Observation | None:
+    """Return the run that was observed last, as long as anybody keeps it."""
+    return _latest() if _latest is not None else None
+
+
 class Observation:
     """The facts of one run. `observe` makes it; all times are seconds since the run began.
 
@@ -131,7 +140,9 @@ class Observation:
 
     def fill(self, facts: Facts) -> None:
         """Take the facts of the run, at its end."""
+        global _latest
         self._known = facts
+        _latest = weakref.ref(self)
 
     @property
     def _facts(self) -> Facts:
@@ -166,7 +177,7 @@ class Observation:
 
     @property
     def tasks(self) -> list[TaskRecord]:
-        """The tasks that the user's code made or is run by, in order of creation; the first is the observed coroutine's own.
+        """The tasks of the user's, in order of creation; the first is the observed coroutine's own.
 
         What is awaited without a task runs in the task that awaits it and has no record of its own.
         """
@@ -184,7 +195,7 @@ class Observation:
 
     @property
     def requests(self) -> list[Request]:
-        """The run's requests as the journals have them, in order of arrival; `task` is the id of the task that made it."""
+        """The run's requests from the journals, in order of arrival; `task` is the id of the task that made it."""
         return list(self._facts.requests)
 
     @property
@@ -216,8 +227,7 @@ class Observation:
     @property
     def peak_tasks(self) -> int:
         """Most tasks in flight at once; the observed coroutine's own task counts only while it is alone."""
-        _, *others = self.tasks or [None]
-        return max(1, _peak((task.created, task.finished) for task in others if task is not None))
+        return max(1, _peak((task.created, task.finished) for task in self.tasks[1:]))
 
     @property
     def peak_requests(self) -> int:
@@ -245,8 +255,8 @@ class Observation:
     def wasted(self) -> int:
         """How many requests the server went on with when nobody could want the answer any more.
 
-        That is after the observed coroutine ended, or after the task that made the request, or one above it, was cancelled or
-        failed. A request that ends within 0.1 s of that moment does not count.
+        That is after the observed coroutine ended, or after the task that made the request, or one above it, was
+        cancelled or failed. A request that ends within 0.1 s of that moment does not count.
         """
         tasks = {task.id: task for task in self.all_tasks}
         return sum(self._is_wasted(request, tasks) for request in self._facts.requests)
@@ -262,7 +272,7 @@ class Observation:
 
     @property
     def speedup(self) -> float:
-        """The sum of the requests' durations, or without requests of the times the innermost lanes were alive, over `elapsed`."""
+        """The sum of the requests' durations, else of the times that the innermost lanes were alive, over `elapsed`."""
         if self.elapsed <= 0:
             return 1.0
         spans = [(request.arrived, request.finished) for request in self._facts.requests]
@@ -276,23 +286,24 @@ class Observation:
         return sum((self.recorded if end is None else end) - begin for begin, end in spans) / self.elapsed
 
     def lanes(self, internals: bool | None = None) -> list[Lane]:
-        """Return the rows of the drawing: each task, and below it, one step deeper, the tasks and thread calls made from it.
+        """Return the rows of the drawing: each task, and below it, one deeper, the tasks and thread calls made from it.
 
-        Siblings are in order of creation. With `internals` the tasks that libraries made have lanes of their own; without, their
-        steps and requests are in the lane of the task that they were made from. The default is what `observe` was told.
+        Siblings are in order of creation. With `internals` the tasks that libraries made have lanes of their own;
+        without, their steps and requests are in the lane of the task that they were made from. The default is what
+        `observe` was told.
         """
         unfolded = self._facts.internals if internals is None else internals
         return _lanes(self, unfolded)
 
     def plot(self, title: str = "", **options: Any) -> Picture:
         """Draw the timeline; see `awaitsee.observe.timeline.plot` for the options."""
-        from awaitsee.observe import timeline  # noqa: PLC0415 - matplotlib only when something is drawn
+        from awaitsee.observe import timeline  # draws with matplotlib, which takes long to import
 
         return timeline.plot(self, title=title, **options)
 
     def save(self, path: str | Path, **options: Any) -> None:
         """Write the timeline to a PNG, SVG or HTML file; see `awaitsee.observe.timeline.save`."""
-        from awaitsee.observe import timeline  # noqa: PLC0415 - matplotlib only when something is drawn
+        from awaitsee.observe import timeline  # draws with matplotlib, which takes long to import
 
         timeline.save(self, path, **options)
 
@@ -389,12 +400,12 @@ def _lanes(run: Observation, unfolded: bool) -> list[Lane]:
         lanes.append(_task_lane(branch, depth, gap))
         below: list[tuple[float, TaskRecord | ThreadCall]] = [(task.created, task) for task in branch.tasks]
         below += [(call.submitted, call) for call in branch.calls]
-        waiting += [(each, depth + 1) for _, each in sorted(below, key=lambda pair: pair[0], reverse=True)]
+        waiting += [(each, depth + 1) for _, each in reversed(sorted(below, key=lambda pair: pair[0]))]
     return lanes
 
 
 def _is_call_in_disguise(branch: _Branch) -> bool:
-    """Tell a graph's node whose function is not async: its task only waits for the thread that runs it, so one lane is enough."""
+    """Tell a task that only waits for a thread, as a graph's node with a sync function does: one lane is enough."""
     return not branch.tasks and len(branch.calls) == 1 and branch.calls[0].name == branch.task.name
 
 

@@ -1,8 +1,8 @@
 """Whose code is it: the user's or a library's; and what to call a task or a function in a figure.
 
-One `ChatOpenAI.ainvoke` makes three tasks of its own and a graph of three nodes ten or more. A figure that shows them all is
-unreadable, so a task counts as the user's when its coroutine is the user's code or when the user's code made it, and otherwise
-folds into the task that it was made from.
+One `ChatOpenAI.ainvoke` makes three tasks of its own and a graph of three nodes ten or more. A figure that shows them
+all is unreadable, so a task counts as the user's when its coroutine is the user's code or when the user's code made it,
+and otherwise folds into the task that it was made from.
 """
 
 from __future__ import annotations
@@ -11,15 +11,16 @@ import functools
 import re
 import sys
 import sysconfig
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from types import CodeType, FrameType
+from types import CodeType, CoroutineType, FrameType
 from typing import Any, Literal, NamedTuple
 
 Owner = Literal["user", "library", "transparent"]
 
 _OWN = Path(__file__).resolve().parent
 _DESK = str(_OWN.parent / "desk.py")
+_PACKAGE = tuple(f"{_OWN.parent}{sep}" for sep in ("/", "\\"))
 _STANDARD = tuple({f"{sysconfig.get_paths()[key]}{sep}" for key in ("stdlib", "platstdlib") for sep in ("/", "\\")})
 # These only pass work on: who calls them is who made the task.
 _TRANSPARENT = (
@@ -39,7 +40,9 @@ _LANGCHAIN = re.compile(r"[\\/](?:langchain\w*|langgraph)[\\/]")
 _CHORES = frozenset({"_create_chat_result"})
 
 _MAX_ARGUMENT = 24
+_MAX_LOOKED_AT = 400
 _MAX_FRAMES = 60
+_LOCALS_ARE_COPIED = sys.version_info < (3, 13)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -49,39 +52,49 @@ def owner_of(filename: str) -> Owner:
         return "user"
     if filename.startswith(_TRANSPARENT) or _TRANSPARENT_PACKAGES.search(filename):
         return "transparent"
-    if filename.startswith(("<frozen", *_STANDARD, str(_OWN.parent))) or _INSTALLED.search(filename):
+    if filename.startswith(("<frozen", *_STANDARD, *_PACKAGE)) or _INSTALLED.search(filename):
         return "library"
     return "user"
 
 
-class Origin(NamedTuple):
-    """What the factory notes about a task before it exists."""
-
-    label: str
-    internal: bool
-
-
-def origin_of(coroutine: Coroutine[Any, Any, Any], maker: FrameType | None) -> Origin:
+def origin_of(coroutine: object, maker: FrameType | None) -> tuple[str, bool]:
     """Return the label of a task about to be made from `coroutine`, and whether it is a library's own business.
 
     `maker` is the frame that called for the task.
     """
     code: CodeType | None = getattr(coroutine, "cr_code", None)
     if code is not None and owner_of(code.co_filename) == "user":
-        return Origin(_label(coroutine, code), internal=False)
-    inner = _carried(coroutine)
-    if inner is not None and owner_of(inner.cr_code.co_filename) == "user":
-        return Origin(_label(inner, inner.cr_code), internal=False)
-    via, source = _first_opaque(maker)
+        return _label(coroutine, code), False
     arguments = _arguments(coroutine)
+    inner = _carried(coroutine, arguments)
+    if inner is not None and owner_of(inner.cr_code.co_filename) == "user":
+        return _label(inner, inner.cr_code), False
+    via, source = _first_opaque(maker)
     about: Any = inner or coroutine
     if source is not None and owner_of(source.f_code.co_filename) == "user":
-        return Origin(_label(about, getattr(about, "cr_code", None)), internal=False)
+        return _label(about, getattr(about, "cr_code", None)), False
     if code is not None and code.co_name == "arun_with_retry" and _LANGGRAPH.search(code.co_filename):
-        return Origin(str(getattr(arguments.get("task"), "name", "node")), internal=False)
+        return str(getattr(arguments.get("task"), "name", "node")), False
+    node = _inline_node(source)
+    if node:
+        return node, False
     if source is not None and via in _FAN_OUT_CALLS and _FAN_OUT_FILES.search(source.f_code.co_filename):
-        return Origin(_piece_label(coroutine, inner, arguments), internal=False)
-    return Origin(_qualified(coroutine, arguments), internal=True)
+        return _piece_label(coroutine, inner, arguments), False
+    return _qualified(coroutine, arguments), True
+
+
+def _inline_node(frame: FrameType | None) -> str:
+    """Return the name of the graph's node that is about to run, if it has no task yet.
+
+    LangGraph runs a node that is alone in its superstep in the graph's own task, and only its function in a new one.
+    """
+    while frame is not None and _LANGGRAPH.search(frame.f_code.co_filename):
+        if frame.f_code.co_name == "arun_with_retry":
+            caller = frame.f_back
+            inline = caller is not None and bool(_LANGGRAPH.search(caller.f_code.co_filename))
+            return str(getattr(frame.f_locals.get("task"), "name", "")) if inline else ""
+        frame = frame.f_back
+    return ""
 
 
 def _first_opaque(frame: FrameType | None) -> tuple[str, FrameType | None]:
@@ -105,18 +118,21 @@ def _arguments(coroutine: object) -> dict[str, Any]:
     code = frame.f_code
     values = frame.f_locals
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    return {name: values[name] for name in names if name in values}
+    arguments = {name: values[name] for name in names if name in values}
+    if _LOCALS_ARE_COPIED:
+        # The copy stays with the frame and would keep alive what the coroutine lets go of.
+        values.clear()
+    return arguments
 
 
-def _carried(coroutine: object, depth: int = 3) -> Coroutine[Any, Any, Any] | None:
+def _carried(coroutine: object, arguments: dict[str, Any], depth: int = 3) -> CoroutineType[Any, Any, Any] | None:
     """Return the coroutine that a library's wrapper was handed: what it is really about."""
-    for name, value in _arguments(coroutine).items():
-        inner = getattr(value, "_coro", None) if name == "self" else value
-        if getattr(inner, "cr_code", None) is not None and inner is not coroutine:
-            found: Coroutine[Any, Any, Any] = inner
-            if owner_of(found.cr_code.co_filename) == "user" or depth == 1:
-                return found
-            return _carried(found, depth - 1) or found
+    for name, value in arguments.items():
+        inner = getattr(value, "_coro", None) if name == "self" and type(value).__name__ == "TaskHandle" else value
+        if isinstance(inner, CoroutineType) and inner is not coroutine:
+            if owner_of(inner.cr_code.co_filename) == "user" or depth == 1:
+                return inner
+            return _carried(inner, _arguments(inner), depth - 1) or inner
     return None
 
 
@@ -124,8 +140,8 @@ def _label(coroutine: object, code: CodeType | None) -> str:
     if code is None or not code.co_argcount + code.co_kwonlyargcount:
         return _tail(getattr(coroutine, "__qualname__", type(coroutine).__name__))
     arguments = _arguments(coroutine)
-    shown = _short(value for name, value in arguments.items() if name not in ("self", "cls"))
     name = _qualified(coroutine, arguments)
+    shown = _short(arguments.values())
     return f"{name}({shown})" if shown else name
 
 
@@ -151,23 +167,26 @@ def _closure(coroutine: object) -> dict[str, Any]:
 def _qualified(coroutine: object, arguments: dict[str, Any]) -> str:
     """Return `ChatOpenAI.ainvoke` for a method that `ChatOpenAI` inherits from a class of another name."""
     name = _tail(getattr(coroutine, "__qualname__", type(coroutine).__name__))
-    head, dot, method = name.rpartition(".")
-    return f"{type(arguments['self']).__name__}.{method}" if dot and head and "self" in arguments else name
+    if "self" in arguments and "." in name:
+        return f"{type(arguments['self']).__name__}.{name.rpartition('.')[2]}"
+    return name
 
 
 def _tail(qualname: str) -> str:
-    return qualname.rpartition("<locals>.")[2]
+    return qualname.rpartition("<locals>.")[2] if "<" in qualname else qualname
 
 
-def _short(values: Any) -> str:
+def _short(values: Iterable[Any]) -> str:
     """Return the first plain argument as it would be written, shortened; or the coroutine that was passed in."""
     for value in values:
-        if isinstance(value, str):
-            text = " ".join(value.split())
-            return repr(text if len(text) <= _MAX_ARGUMENT else f"{text[: _MAX_ARGUMENT - 1]}…")
-        if isinstance(value, int) and not isinstance(value, bool):
+        kind = type(value)
+        if kind is int:
             return repr(value)
-        if getattr(value, "cr_code", None) is not None:
+        if kind is str:
+            # Of a whole document only the beginning is looked at.
+            text = " ".join(value[:_MAX_LOOKED_AT].split())
+            return repr(text if len(text) <= _MAX_ARGUMENT else f"{text[: _MAX_ARGUMENT - 1]}…")
+        if kind is CoroutineType:
             return _label(value, value.cr_code)
     return ""
 
@@ -193,33 +212,50 @@ def handed_over(function: Callable[..., Any], arguments: tuple[Any, ...], maker:
             return Handed(node, internal=False)
     bound = getattr(function, "__self__", None)
     name = _tail(getattr(function, "__qualname__", type(function).__name__))
+    tool = getattr(bound, "name", None)
+    if isinstance(tool, str) and code is not None and _LANGCHAIN.search(code.co_filename):
+        return Handed(tool, internal=False)
     if code is not None and bound is not None and "." in name and not isinstance(bound, type):
         name = f"{type(bound).__name__}.{name.rpartition('.')[2]}"
     shown = _short(arguments)
     label = f"{name}({shown})" if shown else name
     if any(item is not None and owner_of(item.co_filename) == "user" for item in (code, source and source.f_code)):
         return Handed(label, internal=False)
-    for_the_user = source is not None and bool(_LANGCHAIN.search(source.f_code.co_filename)) and name.rpartition(".")[2] not in _CHORES
+    for_the_user = (
+        source is not None
+        and bool(_LANGCHAIN.search(source.f_code.co_filename))
+        and name.rpartition(".")[2] not in _CHORES
+    )
     return Handed(label, internal=not for_the_user)
 
 
-def _unwrapped(function: Callable[..., Any], arguments: tuple[Any, ...]) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+def _unwrapped(function: Any, arguments: tuple[Any, ...]) -> tuple[Any, tuple[Any, ...]]:
     """Take off `partial`, `Context.run` and LangChain's wrapper, which are in everything that goes to a thread."""
     for _ in range(8):
         if isinstance(function, functools.partial):
             function, arguments = function.func, (*function.args, *arguments)
-        elif getattr(function, "__name__", "") == "run" and type(getattr(function, "__self__", None)).__name__ == "Context":
+        elif (
+            getattr(function, "__name__", "") == "run"
+            and type(getattr(function, "__self__", None)).__name__ == "Context"
+        ):
             function, arguments = arguments[0], arguments[1:]
         elif getattr(function, "__qualname__", "") == "run_in_executor.<locals>.wrapper":
-            cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=False))
-            function, arguments = cells["func"].cell_contents, tuple(cells["args"].cell_contents)
+            cells = _cells(function)
+            function, arguments = cells["func"], tuple(cells["args"])
+        elif getattr(function, "__qualname__", "") == "RunnableLambda._ainvoke.<locals>.func":
+            function = _cells(function)["self"].func
         else:
             break
     return function, arguments
 
 
+def _cells(function: Any) -> dict[str, Any]:
+    pairs = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    return {name: cell.cell_contents for name, cell in pairs}
+
+
 def users_line(frame: FrameType | None) -> tuple[str, int] | None:
-    """Return file and line of the innermost code of the user's in what the loop runs at the moment, else of the innermost code.
+    """Return file and line of the user's innermost code in what the loop is running, else of the innermost code.
 
     None when `frame` is not inside something that the loop runs.
     """

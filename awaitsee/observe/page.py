@@ -27,6 +27,14 @@ def write(title: str, text: str, svg: str, lanes: Sequence[tuple[str, Lane]]) ->
     labelled = any(label for label, _ in lanes)
     heads = ["run"] * labelled + ["lane", "kind", "started (s)", "ended (s)", "ran", "steps", "requests", "outcome"]
     rows = "\n".join(f"<tr>{_cells(label, lane, labelled)}</tr>" for label, lane in lanes)
+    table = f"""<table>
+<caption>Lanes</caption>
+<thead><tr>{"".join(f"<th scope='col'>{head}</th>" for head in heads)}</tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>"""
+    table = table if lanes else ""
     # What comes before the svg element is the declaration of a separate document.
     picture = svg[svg.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{escape(text)}"', 1)
     return f"""<!DOCTYPE html>
@@ -42,13 +50,7 @@ def write(title: str, text: str, svg: str, lanes: Sequence[tuple[str, Lane]]) ->
 {picture}
 <figcaption>{escape(text)}</figcaption>
 </figure>
-<table>
-<caption>Lanes</caption>
-<thead><tr>{"".join(f"<th scope='col'>{head}</th>" for head in heads)}</tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>
+{table}
 </body>
 </html>
 """

@@ -26,7 +26,7 @@ class Patch:
 
 
 class WhenImported(importlib.abc.MetaPathFinder):
-    """Calls a function for each of some modules: at once for those that are imported, and for the others right after their import."""
+    """Calls a function for each of some modules: at once if it is imported, else right after its import."""
 
     def __init__(self, actions: Mapping[str, Callable[[ModuleType], None]]) -> None:
         self._actions = dict(actions)

@@ -196,17 +196,19 @@ def observe(
     internals: bool = False,
     name: str | None = None,
 ) -> Observing:
-    """Record what a coroutine or a block of code does: `run = await observe(main())`, or `async with observe() as run:`.
+    """Record what a coroutine or a block does: `run = await observe(main())`, or `async with observe() as run:`.
 
-    The coroutine runs as a child task; its exception passes through as it would without `observe`. Only tasks have lanes:
-    what a task awaits directly is part of it. A task or the future of a `gather` that exists already is recorded from now on. The
-    first step of an eager task lies inside the step of the task that made it. A run inside another run is recorded by both.
+    The coroutine runs as a child task; its exception passes through as it would without `observe`. Only tasks have
+    lanes: what a task awaits directly is part of it. A task, or the future of a `gather`, that exists already is
+    recorded from now on. The first step of an eager task lies inside the step of the task that made it. A run inside
+    another run is recorded by both.
 
     Args:
         awaitable: The coroutine, task or other awaitable to run; leave it out to record a block.
-        keep_error: Keep an exception in `run.error` instead of raising it. Cancelling the task that observes still raises.
-        settle: Go on recording for up to so many seconds while tasks, thread calls or requests that were left behind are
-            unfinished. `run.elapsed` and `run.leaked` are taken before.
+        keep_error: Keep an exception in `run.error` instead of raising it. Cancelling the task that observes still
+            raises.
+        settle: Go on recording for up to so many seconds while tasks, thread calls or requests that were left behind
+            are unfinished. `run.elapsed` and `run.leaked` are taken before.
         internals: Show the tasks that libraries make for themselves as lanes of their own.
         name: What to call the observed coroutine in the figure.
 
@@ -220,12 +222,16 @@ def observe(
 
 def _what_to_pass(thing: object) -> str:
     if inspect.isasyncgen(thing) or inspect.isasyncgenfunction(thing):
-        return "observe() got an async generator: put the `async for` into a coroutine function and pass a call of that."
+        return (
+            "observe() got an async generator: put the `async for` into a coroutine function and pass a call of that."
+        )
     if callable(thing):
         name = getattr(thing, "__name__", type(thing).__name__)
         return f"observe() got the function {name} itself: call it, as in `await observe({name}(...))`."
     if isinstance(thing, (list, tuple, set)) and thing and all(inspect.isawaitable(each) for each in thing):
-        return f"observe() got a {type(thing).__name__} of coroutines: join them with `asyncio.gather(*...)` in one coroutine."
+        return (
+            f"observe() got a {type(thing).__name__} of coroutines: join them in one coroutine with `asyncio.gather`."
+        )
     return (
         f"observe() got a value of type {type(thing).__name__}: pass the coroutine, `await observe(work())`, "
         "not what it returned, `observe(await work())`."

@@ -1,4 +1,4 @@
-"""What is noted while a run goes on: tasks, their steps, calls in threads. Written for speed; `recorder` makes records of it."""
+"""What is noted while a run goes on: tasks, their steps, calls in threads. `recorder` makes records of it."""
 
 from __future__ import annotations
 
@@ -118,9 +118,7 @@ class LongStep:
 class Recording:
     """What an outermost run and the runs inside it share."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, watch: LoopWatch) -> None:
-        self.loop = loop
-        self.watch = watch
+    def __init__(self) -> None:
         self.tracks: list[Track] = []
         self.live: dict[int, Track] = {}
         """The unfinished tasks by identity; they are not kept alive by this."""
@@ -135,12 +133,12 @@ class Recording:
 
 
 class Run:
-    """One `observe`. A run inside another one shares its recording, so the outer run sees the inner one's tasks as well."""
+    """One `observe`. A run inside another one shares its recording, so the outer run sees the inner one's tasks."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, watch: LoopWatch) -> None:
         outer = RUN.get()
         self.outer = outer if outer is not None and outer.loop is loop else None
-        self.recording = self.outer.recording if self.outer is not None else Recording(loop, watch)
+        self.recording: Recording = self.outer.recording if self.outer is not None else Recording()
         self.recording.runs.append(self)
         self.id = uuid.uuid4().hex[:12]
         self.watch = watch
@@ -173,7 +171,7 @@ class Run:
             return None
         if task is None:
             return None
-        return self.live.get(id(task)) or self._being_made(task)
+        return self.live.get(id(task)) or self._being_made(task) or self._unannounced(task)
 
     def _being_made(self, task: asyncio.Task[Any]) -> Track | None:
         """Return the track of an eager task in its first step, which runs before the task is known."""
@@ -184,6 +182,15 @@ class Run:
                 return track
         return None
 
+    def _unannounced(self, task: asyncio.Task[Any]) -> Track | None:
+        """Adopt the present task if it is of this run but made past the task factory, as LangGraph makes eager ones."""
+        run = RUN.get()
+        if run is None or run.recording is not self.recording or self.root is None:
+            return None
+        track = self.adopt(task)
+        track.started = track.created
+        return track
+
     # -- what the patched loop calls -------------------------------------------------------------------------------
 
     def announce(self, coroutine: Coroutine[Any, Any, Any], maker: FrameType) -> Track:
@@ -191,13 +198,13 @@ class Run:
         if self.recording.unnamed:
             self.name_the_finished()
         label, internal = origin_of(coroutine, maker)
-        track = self._new_track(label, internal)
+        track = self._new_track(label, internal, self.current_track())
         track.coroutine = coroutine
         self.recording.announced.append(track)
         return track
 
-    def _new_track(self, label: str, internal: bool) -> Track:
-        track = Track(next(self.recording.serials), self, label, internal, self.current_track())
+    def _new_track(self, label: str, internal: bool, parent: Track | None) -> Track:
+        track = Track(next(self.recording.serials), self, label, internal, parent)
         self.recording.tracks.append(track)
         if self.root is None:
             self.root = track
@@ -245,8 +252,10 @@ class Run:
         known = self.live.get(id(task))
         if known is not None:
             return known
-        coroutine: Any = task.get_coro()
-        track = self._new_track(origin_of(coroutine, None).label, _owner_of_coroutine(coroutine) != "user")
+        label, internal = origin_of(task.get_coro(), None)
+        # The task whose step this is, unless this is the first step that is seen of the task itself.
+        parent = self.live.get(id(getattr(self.watch.callback, "__self__", None)))
+        track = self._new_track(label, internal, parent)
         self._follow(track, task)
         return track
 
@@ -260,7 +269,8 @@ class Run:
         """Note that a task begins to run; False when this is not a step of it."""
         if not _is_step(callback):
             return False
-        track.started = start
+        if track.started is None:
+            track.started = start
         self.read_name(track, task)
         return True
 
@@ -296,7 +306,7 @@ class Run:
             track.outcome = "cancelled"
         else:
             # `task.exception()` would count as retrieving it and silence asyncio's complaint about one that nobody did.
-            error = task._exception  # type: ignore[attr-defined]
+            error = task._exception
             track.outcome = "returned" if error is None else "raised"
             track.error = describe(error)
         run: Run | None = track.run
@@ -328,7 +338,9 @@ class Run:
             return True
         return any(call.finished is None and not call.internal and self.holds(call) for call in self.recording.calls)
 
-    def long_step(self, callback: Callable[..., object], owner: object, track: Track | None, start: float, end: float) -> None:
+    def long_step(
+        self, callback: Callable[..., object], owner: object, track: Track | None, start: float, end: float
+    ) -> None:
         """Note a step that held the loop, and where."""
         place = self.watch.place_of(start)
         if place is None and isinstance(owner, asyncio.Task):
@@ -342,7 +354,7 @@ class Run:
 
     def plain_root(self, name: str) -> None:
         """Begin with a root that is not a task."""
-        self._new_track(name, internal=False).started = self.opened
+        self._new_track(name, internal=False, parent=None).started = self.opened
 
     def enter(self, task: asyncio.Task[Any], name: str | None) -> None:
         """Begin with the running task as root."""

@@ -32,7 +32,6 @@ class Line:
     colour: str
     width: float = 0.8
     """In points."""
-    dashed: bool = False
     order: int = 1
 
 
@@ -46,12 +45,14 @@ class Area:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How something ended; `shape` is an outcome."""
+    """How something ended, where `shape` is an outcome, or a point of a curve."""
 
     x: float
     y: float
     size: float
     shape: str
+    colour: str = style.INK
+    """The colour of a curve's point; the outcomes have theirs."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""An event loop whose clock jumps from timer to timer, and what it notes about the tasks on it.
+"""An event loop whose clock jumps from timer to timer.
 
-What needs no real time takes none: when nobody is ready, the clock goes to the next timer. What the loop cannot hurry stays in real
-time: while a thread, a process or a socket may still report, the clock runs as fast as the real one.
+What needs no real time takes none: when nobody is ready, the clock goes to the next timer. What the loop cannot hurry
+stays in real time: while a thread, a process or a socket may still report, the clock runs as fast as the real one.
 """
 
 from __future__ import annotations
@@ -9,26 +9,26 @@ from __future__ import annotations
 import asyncio
 import heapq
 import math
-import re
 import selectors
 import sys
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from concurrent.futures import Future as ThreadFuture
 from concurrent.futures import thread as pool
 from contextvars import Context
 from dataclasses import dataclass
 from time import perf_counter
-from types import FrameType
 from typing import Any, Literal
 
-from awaitsee.observe.observation import Block, Step, TaskRecord
-from awaitsee.observe.origin import origin_of, place_in, users_line
-from awaitsee.observe.recording import describe
+from awaitsee.observe.observation import Block
+from awaitsee.observe.origin import place_in, users_line
+from awaitsee.observe.tasklog import GivenUp, TaskLog, name_of
 
 Ending = Literal["finished", "failed", "deadlock", "out of time", "stuck", "cancelled"]
+Order = Literal["stuck", "cancelled", "quit"]
+Events = list[tuple[selectors.SelectorKey, int]]
 
 HELD_SECONDS = 0.1
 """A step that takes as long in real time has held the loop."""
@@ -38,13 +38,17 @@ _SLICE = 0.05
 _CLEANUP_SECONDS = 10.0
 """Simulated seconds that cancelled tasks have to end."""
 _WRAP_FUTURE = asyncio.wrap_future.__code__
-# Before 3.12, wait_for runs what it waits for in a task of its own; later Pythons need none, so it does not count.
-_WAIT_FOR = asyncio.wait_for.__code__ if sys.version_info < (3, 12) else None
-_MADE_UP_NAME = re.compile(r"Task-\d+|None")
 
 
-class GivenUp(SystemExit):
-    """Leaves the loop although the code on it would not end. A `SystemExit`, because a task keeps every other exception to itself."""
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """Where a task waits: the innermost line of the user's code in it."""
+
+    task: str
+    file: str
+    line: int
+    parent: bool
+    """It made other tasks that wait, so it most likely waits for them."""
 
 
 class SimulatedThread(threading.Thread):
@@ -90,28 +94,28 @@ class _Timer(_Noted, asyncio.TimerHandle):
         return when < others or (when == others and isinstance(other, _Timer) and self._order < other._order)
 
 
-class _Selector(selectors.DefaultSelector):  # type: ignore[valid-type,misc]
+class _Selector(selectors.DefaultSelector):
     """Asks the loop what to do instead of waiting."""
 
     loop: SimulatedLoop
 
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        events: list[tuple[selectors.SelectorKey, int]] = super().select(0)
+    def select(self, timeout: float | None = None) -> Events:
+        events: Events = super().select(0)
         if events:
             self.loop.catch_up()
         return events if events or timeout == 0 else self.loop.when_idle()
 
-    def wait(self, seconds: float) -> list[tuple[selectors.SelectorKey, int]]:
+    def wait(self, seconds: float) -> Events:
         """Wait in real time."""
-        events: list[tuple[selectors.SelectorKey, int]] = super().select(seconds)
+        events: Events = super().select(seconds)
         return events
 
 
 class SimulatedLoop(asyncio.SelectorEventLoop):
     """An event loop on a simulated clock; it starts at 0 and ends with the task `main`.
 
-    `limit`: simulated seconds after which `main` is cancelled. `patience`: real seconds that a thread started by the code itself may
-    take to wake a loop on which everybody waits.
+    `limit`: simulated seconds after which `main` is cancelled. `patience`: real seconds that a thread started by the
+    code itself may take to wake a loop on which everybody waits.
     """
 
     _ready: deque[asyncio.Handle]
@@ -138,7 +142,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self.waiting: list[Waiting] = []
         self.sleeps: list[Block] = []
         self.held: list[Block] = []
-        self.order: Literal["stuck", "cancelled", "quit"] | None = None
+        self.order: Order | None = None
         """What whoever watches from another thread wants."""
         self.step = 0
         """The number of the running step, or 0 between two steps."""
@@ -153,7 +157,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         # Of two times that far apart, the loop sees only one; a float's steps must not be wider.
         self._clock_resolution = max(1e-9, 2 * math.ulp(min(limit, 1e9)))
 
-    # -- the clock -------------------------------------------------------------------------------------------------------------
+    # -- the clock ----------------------------------------------------------------------------------------------------
 
     def time(self) -> float:
         """Return the seconds since the simulation began."""
@@ -173,7 +177,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             self.conclude("out of time")
             raise asyncio.CancelledError
 
-    def call_at(
+    def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
     ) -> asyncio.TimerHandle:
         """Call `callback` at a simulated time, to the nanosecond."""
@@ -193,7 +197,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             self._now = round(self._now + now - self._outside_since, _DIGITS)
             self._outside_since = now
 
-    def when_idle(self) -> list[tuple[selectors.SelectorKey, int]]:
+    def when_idle(self) -> Events:
         """Nobody is ready: go to the next timer, or wait for what happens outside, or end."""
         while self.order is None:
             due = self._scheduled[0].when() if self._scheduled else math.inf
@@ -212,7 +216,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
                 return events
         return []
 
-    def _jump(self, due: float) -> list[tuple[selectors.SelectorKey, int]]:
+    def _jump(self, due: float) -> Events:
         if due == math.inf:
             events = self._wait_for_threads()
             if not events and self.order is None:
@@ -225,7 +229,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             self._now = max(self._now, due)
         return []
 
-    # -- the outside world -----------------------------------------------------------------------------------------------------
+    # -- the outside world --------------------------------------------------------------------------------------------
 
     def _is_busy_outside(self) -> bool:
         return bool(
@@ -235,7 +239,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             or any(_is_anyios(thread, self) and _is_busy(thread) for thread in threading.enumerate())
         )
 
-    def _wait_outside(self, until: float) -> list[tuple[selectors.SelectorKey, int]]:
+    def _wait_outside(self, until: float) -> Events:
         if self._outside_since is None:
             self._outside_since = perf_counter()
         self.catch_up()
@@ -243,7 +247,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         self.catch_up()
         return events
 
-    def _wait_for_threads(self) -> list[tuple[selectors.SelectorKey, int]]:
+    def _wait_for_threads(self) -> Events:
         """Give threads that the code started by itself a while to wake somebody."""
         began = perf_counter()
         while self.order is None and perf_counter() - began < self._patience:
@@ -291,7 +295,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
                 thread.join(timeout=1.0)
         super().close()
 
-    # -- tasks and steps -------------------------------------------------------------------------------------------------------
+    # -- tasks and steps ----------------------------------------------------------------------------------------------
 
     def create_task(self, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
         """Create a task, and note it."""
@@ -329,7 +333,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         record = self.log.find(task)
         return "" if task is None or record is None else name_of(task, record)
 
-    # -- the end ---------------------------------------------------------------------------------------------------------------
+    # -- the end ------------------------------------------------------------------------------------------------------
 
     def _run_once(self) -> None:
         order, self.order = self.order, None
@@ -339,7 +343,7 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
             self.conclude(order)
         super()._run_once()  # type: ignore[misc]
 
-    def tell(self, order: Literal["stuck", "cancelled", "quit"]) -> None:
+    def tell(self, order: Order) -> None:
         """Have the loop end `main`, or give it up. Called from another thread."""
         self.order = order
         self._write_to_self()  # type: ignore[attr-defined]

@@ -24,13 +24,16 @@ def timed_run(original: Callable[[Any], None]) -> Callable[[Any], None]:
         callback = self._callback
         watch = run.watch
         before = watch.step_started
+        watch.callback = callback
         start = watch.step_started = perf_counter()
         try:
             return original(self)
         finally:
             end = perf_counter()
             watch.step_started = before
-            owner = getattr(callback, "__self__", None)
+            # Kept any longer it would keep the task alive.
+            watch.callback = None
+            owner: Any = getattr(callback, "__self__", None)
             track = run.live.get(id(owner))
             if track is None:
                 track = run.stranger(callback, owner)
@@ -50,7 +53,7 @@ def timed_run(original: Callable[[Any], None]) -> Callable[[Any], None]:
 
 
 def _adopting(handle: Any) -> Run | None:
-    """Return the run that wants a task older than itself, and put the run into the task's context for its later steps."""
+    """Return the run that wants a task older than itself, and put it into the task's context for its later steps."""
     run = adopted.pop(id(getattr(handle._callback, "__self__", None)), None)
     if run is None or run.loop is not handle._loop:
         return None

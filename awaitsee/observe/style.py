@@ -36,7 +36,6 @@ class Look:
 
 
 LOOKS: dict[str, Look] = {
-    "queue": Look("#a9b5c0", order=2),
     "waiting": Look(WAITING, order=2),
     "request": Look(REQUEST, order=4),
     "failed request": Look("#f6d5c8", edge=FAILED, order=4),

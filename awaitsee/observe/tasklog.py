@@ -99,7 +99,7 @@ class TaskLog:
             record.outcome = "cancelled"
         else:
             # `task.exception()` would count as retrieving it and silence asyncio's complaint about one that nobody did.
-            error = task._exception  # type: ignore[attr-defined]
+            error = task._exception
             if isinstance(error, SystemExit | KeyboardInterrupt):
                 # This one leaves the loop as well, and is reported there.
                 task.exception()

@@ -61,7 +61,9 @@ def noting_run(original: Callable[..., None]) -> Callable[..., None]:
 def noting_anyio(original: Any) -> Any:
     """Return anyio's `run_sync_in_worker_thread` with the function replaced by one that keeps the time."""
 
-    def run_sync_in_worker_thread(cls: Any, func: Callable[..., Any], args: tuple[Any, ...], *rest: Any, **kwargs: Any) -> Any:
+    def run_sync_in_worker_thread(
+        cls: Any, func: Callable[..., Any], args: tuple[Any, ...], *rest: Any, **kwargs: Any
+    ) -> Any:
         call = _noted(func, args)
         return original.__get__(None, cls)(func if call is None else _timed(func, call), args, *rest, **kwargs)
 

@@ -7,28 +7,85 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from awaitsee.practice.text import STOP_WORDS, leans, sentences, stem, terms, words
+from awaitsee.practice.text import STOP_WORDS, leans, sentences, stem, terms, word_set, words
 
 NOT_SAID = "The context does not say."
 
-_LABEL = r"(?:context|contexts|documents?|sources?|passages?|excerpts?|retrieved (?:documents|context|passages)|background|reference(?: text)?|material|article|text|information|search results|knowledge)"
-_TAGGED = re.compile(r"<(context|contexts|documents?|docs|passages?|sources?|article|text|excerpts?)\b[^>]*>(.*)</\1>", re.DOTALL | re.IGNORECASE)
-_LABELLED = re.compile(rf"(?:^|(?<=[.!?] ))[ \t#*]*(?:here (?:is|are) )?(?:the )?(?:[\w-]+ )?{_LABEL}[ \t*]*:[ \t*]*(?=\S|\n)", re.IGNORECASE | re.MULTILINE)
-_QUESTION = re.compile(r"^[ \t#*]*(?:here is )?(?:the )?(?:user(?:'s)? |the |final |new )?(?:question|query|input|human|user)[ \t*]*:[ \t*]*", re.IGNORECASE | re.MULTILINE)
-_ANSWER = re.compile(r"^[ \t#*]*(?:helpful |final |your |short )?(?:answer|response|assistant)(?: in [\w ]+)?[ \t*]*:?[ \t*]*$", re.IGNORECASE | re.MULTILINE)
-_FENCED = re.compile(r"(\"\"\"|'''|```|^-{3,}$)\n?(.+?)\1", re.DOTALL | re.MULTILINE)
-_PIECES = re.compile(r"\b(?:following|these|this|given|provided|retrieved)\b[^.\n]{0,60}\b(?:context|pieces|passages|documents|excerpts|sources|text|notes)\b", re.IGNORECASE)
-_MARK = re.compile(r"^[ \t]*(?:(?:document|source|passage|doc)\s*)?\[(\d{1,3})\]:?[ \t]*|^[ \t]*(?:document|source|passage)[ \t]+#?(\d{1,3})[ \t]*[:.)][ \t]*", re.MULTILINE | re.IGNORECASE)
-_TAGGED_DOCUMENT = re.compile(r"<document\b([^>]*)>(.*?)</document>", re.DOTALL | re.IGNORECASE)
-_META = re.compile(r"^[ \t]*(?:source|url|page|title|metadata|file|id|score|heading)[ \t]*[:=][ \t]*(.+)$", re.IGNORECASE | re.MULTILINE)
-_REFUSAL = (
-    re.compile(r"(?:say|answer|reply|respond|write|output|return|state|print)(?:\s+(?:with|only|just|exactly|simply))*\s*:?\s*[\"\u201c'`]([^\"\u201d'`\n]{2,120}?)[\"\u201d'`](?=[\s.,;)]|$)", re.IGNORECASE),
-    re.compile(r"\b(?:if|when|where)\b[^.\n]{0,120}?\b(?:say|answer|reply|respond)(?: with)?:? ((?:I )?[a-z][\w' ]{2,60}?)(?=[.,;\n]|$)", re.IGNORECASE),
+_LABEL = (
+    r"(?:context|contexts|documents?|sources?|passages?|excerpts?|retrieved (?:documents|"
+    r"context|passages)|background|reference(?: text)?|material|article|text|information|"
+    r"search results|knowledge)"
 )
-_INSTRUCTED = re.compile(r"\b(?:don'?t|do not|does not|doesn'?t|cannot|can'?t|isn'?t|not|no|unsure|unknown|missing|absent|insufficient)\b", re.IGNORECASE)
+_TAGGED = re.compile(
+    r"<(context|contexts|documents?|docs|passages?|sources?|article|text|excerpts?)\b[^>]*>(.*)</\1>",
+    re.DOTALL | re.IGNORECASE,
+)
+_LABELLED = re.compile(
+    rf"(?:^|(?<=[.!?] ))[ \t#*]*(?:here (?:is|are) )?(?:the )?(?:[\w-]+ )?{_LABEL}[ \t*]*:[ \t*]*(?=\S|\n)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_QUESTION = re.compile(
+    r"^[ \t#*]*(?:here is )?(?:the )?(?:user(?:'s)? |the |final |new )?(?:question|query|"
+    r"input|human|user)[ \t*]*:[ \t*]*",
+    re.IGNORECASE | re.MULTILINE,
+)
+_ANSWER = re.compile(
+    r"^[ \t#*]*(?:helpful |final |your |short )?(?:answer|response|assistant)(?: in [\w ]+)?[ \t*]*:?[ \t*]*$",
+    re.IGNORECASE | re.MULTILINE,
+)
+_FENCED = re.compile(r"(\"\"\"|'''|^-{3,}$)\n?(.+?)\1", re.DOTALL | re.MULTILINE)
+_PIECES = re.compile(
+    r"\b(?:following|these|this|given|provided|retrieved)\b[^.\n]{0,60}\b(?:context|pieces|"
+    r"passages|documents|excerpts|sources|text|notes)\b",
+    re.IGNORECASE,
+)
+_MARK = re.compile(
+    r"^[ \t]*(?:(?:document|source|passage|doc)\s*)?\[(\d{1,3})\]:?[ \t]*|^[ \t]*(?:document|"
+    r"source|passage)[ \t]+#?(\d{1,3})[ \t]*[:.)][ \t]*",
+    re.MULTILINE | re.IGNORECASE,
+)
+_TAGGED_DOCUMENT = re.compile(r"<document\b([^>]*)>(.*?)</document>", re.DOTALL | re.IGNORECASE)
+_META = re.compile(
+    r"^[ \t]*(?:source|url|page|title|metadata|file|id|score|heading)[ \t]*[:=][ \t]*(.+)$|\A\s*\(([\w./# -]+)\)(?=\s)",
+    re.IGNORECASE | re.MULTILINE,
+)
+_REFUSAL = (
+    re.compile(
+        r"(?:say|answer|reply|respond|write|output|return|state|print)(?:\s+(?:with|only|just|"
+        r"exactly|simply))*\s*:?\s*[\"\u201c'`]([^\"\u201d'`\n]{2,120}?)[\"\u201d'`](?=[\s.,;)]|"
+        r"$)",
+        re.IGNORECASE,
+    ),
+    re.compile(
+        r"\b(?:if|when|where)\b[^.\n]{0,120}?\b(?:say|answer|reply|respond)(?: with)?:? ((?:I "
+        r")?[a-z][\w' ]{2,60}?)(?=[.,;\n]|$)",
+        re.IGNORECASE,
+    ),
+)
+_INSTRUCTED = re.compile(
+    r"\b(?:don'?t|do not|does not|doesn'?t|cannot|can'?t|isn'?t|not|no|unsure|unknown|missing|absent|insufficient)\b",
+    re.IGNORECASE,
+)
 _DO_NOT_KNOW = re.compile(r"say (?:that )?(?:you|it) (?:just )?(?:don'?t|do not|does not) know", re.IGNORECASE)
-_GENERIC = frozenset(map(stem, "context document passage text article source handbook according mentioned mention based provided state answer question author page note say find give name list concept term purpose".split()))
-_PAST = {"who": r"\b[A-Z][a-z]+", "when": r"\d|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b|day\b", "how many": r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten)\b", "how much": r"\d", "how long": r"\d", "how old": r"\d"}
+_GENERIC = frozenset(
+    map(
+        stem,
+        word_set(
+            "context document passage text article source handbook according mentioned mention based "
+            "provided state answer question author page note say find give name list concept term "
+            "purpose"
+        ),
+    )
+)
+_PAST = {
+    "who": r"\b[A-Z][a-z]+",
+    "when": r"\d|\b(?:January|February|March|April|May|June|July|August|September|October|November|December)\b|day\b",
+    "how many": r"\d|\b(?:one|two|three|four|five|six|seven|eight|nine|ten)\b",
+    "how much": r"\d",
+    "how long": r"\d",
+    "how old": r"\d",
+    "where": r"\b(?:in|at|on|near) [A-Z]",
+}
 _AND = re.compile(r"\s*(?:,?\s+and\s+|\?\s+(?:and\s+)?)(?=(?:what|who|when|where|why|how|which)\b)", re.IGNORECASE)
 
 
@@ -56,10 +113,10 @@ def grounded(system: str, user: str) -> Grounded | None:
     in_user = _split(user)
     if in_user:
         text, question = in_user
-        return Grounded(text, question, refusal)
+        return Grounded(text.strip(), question, refusal)
     in_system = _split(f"{system}\n\nQuestion: ") if system else None
     if in_system and in_system[0].strip():
-        return Grounded(in_system[0], user, refusal)
+        return Grounded(in_system[0].strip(), user, refusal)
     return None
 
 
@@ -69,6 +126,11 @@ def _split(prompt: str) -> tuple[str, str] | None:
     if tagged:
         rest = (prompt[: tagged.start()] + "\n" + prompt[tagged.end() :]).strip()
         return tagged[0] if tagged[1].lower() in ("documents", "document") else tagged[2], _asked(rest)
+    fenced = _FENCED.search(prompt)
+    if fenced:
+        rest = (prompt[: fenced.start()] + "\n" + prompt[fenced.end() :]).strip()
+        if "?" in rest:
+            return fenced[2], _asked(rest)
     label = next((match for match in _LABELLED.finditer(prompt) if prompt[match.end() :].strip()), None)
     questions = list(_QUESTION.finditer(prompt))
     if label:
@@ -79,10 +141,17 @@ def _split(prompt: str) -> tuple[str, str] | None:
         if before:
             return _without_answer(prompt[label.end() :]), _asked(prompt[before.end() : label.start()])
         body, _, tail = prompt[label.end() :].rstrip().rpartition("\n\n")
-        if body and len(tail) < 300 and ("?" in tail or re.match(r"(?:what|who|when|where|why|how|which|answer|explain)\b", tail, re.IGNORECASE)):
+        if (
+            body
+            and len(tail) < 300
+            and (
+                "?" in tail or re.match(r"(?:what|who|when|where|why|how|which|answer|explain)\b", tail, re.IGNORECASE)
+            )
+        ):
             return body, _asked(tail)
         head = prompt[: label.start()].strip()
-        return (prompt[label.end() :], _asked(head)) if "?" in head else None
+        if "?" in head:
+            return prompt[label.end() :], _asked(head)
     numbered = list(_MARK.finditer(prompt))
     if questions and (len(numbered) > 1 or _PIECES.search(prompt[: questions[-1].start()])):
         start = numbered[0].start() if numbered else _PIECES.search(prompt).end()  # type: ignore[union-attr]
@@ -98,11 +167,6 @@ def _split(prompt: str) -> tuple[str, str] | None:
             return body, _asked(tail)
         if "?" in head:
             return prompt[numbered[0].start() :], _asked(head)
-    fenced = _FENCED.search(prompt)
-    if fenced and fenced[1] != "```":
-        rest = (prompt[: fenced.start()] + "\n" + prompt[fenced.end() :]).strip()
-        if "?" in rest:
-            return fenced[2], _asked(rest)
     return None
 
 
@@ -124,7 +188,9 @@ def _refusal(prompt: str) -> str:
     for pattern in _REFUSAL:
         for match in pattern.finditer(prompt):
             clause = prompt[max(0, match.start() - 160) : match.start()] + prompt[match.start() : match.start(1)]
-            if _INSTRUCTED.search(clause.rpartition("\n\n")[2]) and not re.match(r"(?:that|you|it|so)\b", match[1], re.IGNORECASE):
+            if _INSTRUCTED.search(clause.rpartition("\n\n")[2]) and not re.match(
+                r"(?:that|you|it|so)\b", match[1], re.IGNORECASE
+            ):
                 return match[1].strip()
     if _DO_NOT_KNOW.search(prompt):
         return "I don't know."
@@ -146,7 +212,7 @@ def _lines(text: str) -> list[_Line]:
     """Cut a context into sentences that know their document's number and the heading above them."""
     found: list[_Line] = []
     for mark, document in _documents(text):
-        titles = " ".join(match[1] for match in _META.finditer(document))
+        titles = " ".join(match[1] or match[2] for match in _META.finditer(document))
         around = frozenset(terms(titles))
         heading = around
         for sentence in sentences(_META.sub("", document)):
@@ -154,7 +220,9 @@ def _lines(text: str) -> list[_Line]:
                 heading = around | frozenset(terms(sentence))
                 continue
             quoted = re.sub(r"\s*\[\d+\]$", "", sentence)
-            found.append(_Line(quoted, mark, frozenset(terms(quoted)), heading))
+            # "It stands in Paris" speaks of what the sentence before it names
+            named = found[-1].terms if found and found[-1].mark == mark and leans(quoted) else frozenset()
+            found.append(_Line(quoted, mark, frozenset(terms(quoted)), heading | named))
     return found
 
 
@@ -182,7 +250,9 @@ def quote_from(lines: Sequence[_Line], question: str, size: int) -> list[str]:
     holders = {term: sum(term in line.terms or term in line.around for line in lines) for term in asked}
     weight = {term: math.log(1 + (len(lines) + 1) / (count + 0.5)) for term, count in holders.items()}
     total = sum(weight.values())
-    kind = next((pattern for start, pattern in _PAST.items() if re.search(rf"\b{start}\b", question, re.IGNORECASE)), None)
+    kind = next(
+        (pattern for start, pattern in _PAST.items() if re.search(rf"\b{start}\b", question, re.IGNORECASE)), None
+    )
 
     def score(line: _Line) -> float:
         own = sum(weight[term] for term in asked if term in line.terms)
@@ -200,8 +270,11 @@ def quote_from(lines: Sequence[_Line], question: str, size: int) -> list[str]:
         chosen.insert(0, best - 1)
     elif size > 1:
         after = best + 1
-        if after < len(lines) and lines[after].mark == lines[best].mark and lines[after].around == lines[best].around and (
-            scores[after] > 0.55 * scores[best] or leans(lines[after].sentence)
+        if (
+            after < len(lines)
+            and lines[after].mark == lines[best].mark
+            and lines[after].around == lines[best].around
+            and (scores[after] > 0.55 * scores[best])
         ):
             chosen.append(after)
         else:
@@ -210,7 +283,9 @@ def quote_from(lines: Sequence[_Line], question: str, size: int) -> list[str]:
                 chosen.append(second)
     quotes: list[str] = []
     for place in chosen[:size]:
-        joined_next = lines[place].mark and any(lines[other].mark == lines[place].mark for other in chosen[chosen.index(place) + 1 :])
+        joined_next = lines[place].mark and any(
+            lines[other].mark == lines[place].mark for other in chosen[chosen.index(place) + 1 :]
+        )
         quotes.append(lines[place].sentence + ("" if joined_next else lines[place].mark))
     return quotes
 

@@ -4,34 +4,58 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from awaitsee.practice import extract
 from awaitsee.practice.schema import (
-    Schema, fits, listed, merge, number, part, resolve, same, smallest_number, smallest_string, types,
-)  # fmt: skip
-from awaitsee.practice.text import STOP_WORDS, sentences, stem, terms, words
+    Schema,
+    fits,
+    listed,
+    merge,
+    number,
+    part,
+    required_names,
+    resolve,
+    same,
+    smallest_number,
+    smallest_string,
+    types,
+)
+from awaitsee.practice.text import STOP_WORDS, stem, terms, word_set, words
 
 MISSING: Final = object()
 """Stands for a value that the text does not give; `None` is a value."""
 
 _DEEPEST = 8
 _MOST = 50
-_ANSWERS = frozenset(
+_ANSWERS = word_set(
     "answer response reply summary content explanation reasoning result output body draft description definition "
-    "abstract brief report setup text message feedback comment rationale thought conclusion finding".split()
+    "abstract brief report setup text message feedback comment rationale thought conclusion finding"
 )
-_REQUESTS = frozenset(
-    "query question search topic subject keyword term prompt input request text message task q what problem instruction".split()
+_REQUESTS = word_set(
+    "query question search topic subject keyword term prompt input request text message task q what problem instruction"
 )
-_PLACES = frozenset("city location place town destination origin where country capital region".split())
-_PEOPLE = frozenset("name person author user customer who recipient company organization organisation to speaker player".split())
-_LISTS = frozenset("point bullet fact finding step section sentence item note argument answer claim line".split())
-_PLANS = frozenset("query question search subquestion subquery topic".split())
-_POSITIVE = frozenset(map(stem, "love great good excellent happy wonderful fantastic amazing best nice helpful like perfect pleased".split()))
-_NEGATIVE = frozenset(map(stem, "hate bad terrible awful sad poor worst horrible broken disappointing slow angry useless never".split()))
-_UNITS = {"celsius": r"\u00b0 ?c\b|\bcentigrade\b|\bmetric\b", "fahrenheit": r"\u00b0 ?f\b|\bimperial\b", "metric": r"\bcelsius\b", "imperial": r"\bfahrenheit\b"}
+_PLACES = word_set("city location place town destination origin where country capital region")
+_PEOPLE = word_set("name person author user customer who recipient company organization organisation to speaker player")
+_LISTS = word_set("point bullet fact finding step section sentence item note argument answer claim line")
+_PLANS = word_set("query question search subquestion subquery topic")
+_POSITIVE = frozenset(
+    map(
+        stem,
+        word_set("love great good excellent happy wonderful fantastic amazing best nice helpful like perfect pleased"),
+    )
+)
+_NEGATIVE = frozenset(
+    map(stem, word_set("hate bad terrible awful sad poor worst horrible broken disappointing slow angry useless never"))
+)
+_CERTAINTIES = frozenset(("confidence", "certainty", "probability", "score", "relevance"))
+_UNITS = {
+    "celsius": r"\u00b0 ?c\b|\bcentigrade\b|\bmetric\b",
+    "fahrenheit": r"\u00b0 ?f\b|\bimperial\b",
+    "metric": r"\bcelsius\b",
+    "imperial": r"\bfahrenheit\b",
+}
 _YES_OR_NO = re.compile(r"['\"]?yes['\"]?\s*(?:or|/|,)\s*['\"]?no\b", re.IGNORECASE)
 
 
@@ -47,6 +71,10 @@ class Source:
     """Gives search queries for what was asked."""
     verdict: Callable[[], bool | None] | None = None
     """Tells whether what the text asks to be judged is so."""
+    sources: Callable[[], Sequence[str]] | None = None
+    """Gives the pages or marks that the prose comes from."""
+    subject: str = ""
+    """What the text is about, for a title."""
 
 
 def fill(schema: Any, source: Source) -> Any:
@@ -162,6 +190,12 @@ class _Filler:
 
     def _number(self, schema: Schema, name: str, *, whole: bool) -> Any:
         value = extract.number_for(name, self.text)
+        if value is None and self.source.prose and _CERTAINTIES & set(words(name)):
+            sure = bool(self.source.sources and self.source.sources()) or bool(
+                self.source.verdict and self.source.verdict()
+            )
+            most = number(schema, "maximum")
+            value = (1.0 if most is None else most) if sure else 0.0
         if value is None:
             return MISSING
         return int(value) if whole and float(value).is_integer() else value
@@ -170,15 +204,36 @@ class _Filler:
         label = r"[\s_-]*".join(map(re.escape, words(name)))
         if not label:
             return MISSING
-        outright = re.search(rf"\b{label}\b[\"']?\s*(?:is|=|:)\s*[\"']?(true|yes|on|false|no|off)\b", self.text, re.IGNORECASE)
+        outright = re.search(
+            rf"\b{label}\b[\"']?\s*(?:is|=|:)\s*[\"']?(true|yes|on|false|no|off)\b", self.text, re.IGNORECASE
+        )
         if outright:
             return outright[1].lower() in ("true", "yes", "on")
         if re.search(rf"\b(?:no|not|without|don't|do not|non)[\s-]+(?:\w+\s+)?(?:{label})", self.text, re.IGNORECASE):
             return False
-        if re.search(rf"\b(?:with|and|be|is|are|include|use|enable|urgent|make it)?\s*{label}\b", self.text, re.IGNORECASE):
+        if re.search(
+            rf"\b(?:with|and|be|is|are|include|use|enable|urgent|make it)?\s*{label}\b", self.text, re.IGNORECASE
+        ):
             return True
         judged = set(map(stem, words(name) + words(str(schema.get("description", "")))))
-        if judged & {stem(word) for word in ("relevant", "grounded", "useful", "supported", "correct", "score")} and self.source.verdict:
+        if (
+            judged
+            & {
+                stem(word)
+                for word in (
+                    "relevant",
+                    "grounded",
+                    "useful",
+                    "supported",
+                    "correct",
+                    "score",
+                    "found",
+                    "answered",
+                    "answerable",
+                )
+            }
+            and self.source.verdict
+        ):
             verdict = self.source.verdict()
             return MISSING if verdict is None else verdict
         return MISSING
@@ -200,8 +255,10 @@ class _Filler:
             return extract.EMAIL.findall(self.text)
         if {"to", "recipient", "sender"} & field:
             return [*extract.EMAIL.findall(self.text), *extract.names(self.text)]
-        if form in ("uri", "url") or {"url", "uri", "link", "href", "address"} & field or (
-            {"page", "path", "site"} & field and re.search(r"\b(?:url|address|path)\b", about, re.IGNORECASE)
+        if (
+            form in ("uri", "url")
+            or {"url", "uri", "link", "href", "address"} & field
+            or ({"page", "path", "site"} & field and re.search(r"\b(?:url|address|path)\b", about, re.IGNORECASE))
         ):
             return [url.rstrip(".,;:!?") for url in extract.URL.findall(self.text)]
         if form in ("date", "date-time") or {"date", "day", "when"} & field:
@@ -220,13 +277,13 @@ class _Filler:
         if self.source.prose and (_ANSWERS & field or stem("summary") in field):
             return [" ".join(self.source.prose())]
         if self.source.prose and {"title", "headline", "heading", "titl"} & field:
-            return [*by_label, extract.title(self.text)]
+            return [*by_label, extract.title(self.source.subject or self.text)]
         if by_label:
             return by_label
         if _REQUESTS & field or {stem(word) for word in _REQUESTS} & field:
             return [extract.topic(self.text)]
         if _PEOPLE & field:
-            return extract.names(self.text)
+            return extract.people(self.text)
         return []
 
     # ---- containers
@@ -234,7 +291,7 @@ class _Filler:
     def _object(self, schema: Schema, depth: int, *, needed: bool) -> Any:
         found: dict[str, Any] = {}
         properties = part(schema, "properties")
-        must = [one for one in listed(schema, "required") if isinstance(one, str)]
+        must = required_names(schema)
         for name, one in properties.items():
             value = self.found(one, name, depth + 1)
             if value is not MISSING and self.fits(value, one):
@@ -247,7 +304,9 @@ class _Filler:
             if name in found:
                 made[name] = found[name]
             elif name in must:
-                made[name] = self.smallest(properties.get(name, schema.get("additionalProperties", {})), name, depth + 1)
+                made[name] = self.smallest(
+                    properties.get(name, schema.get("additionalProperties", {})), name, depth + 1
+                )
         return made
 
     def _array(self, schema: Schema, name: str, depth: int) -> Any:
@@ -268,7 +327,11 @@ class _Filler:
         """Return every value that the text has for the items of a list."""
         if listed(items, "enum"):
             said = f" {' '.join(words(self.text))} "
-            return [one for one in items["enum"] if re.search(rf"\b{re.escape(' '.join(words(str(one))))}\b", said) and str(one)]
+            return [
+                one
+                for one in items["enum"]
+                if re.search(rf"\b{re.escape(' '.join(words(str(one))))}\b", said) and str(one)
+            ]
         if set(types(items)) & {"integer", "number"}:
             return [one for one in extract.numbers(self.text) if types(items) != ["integer"] or isinstance(one, int)]
         if types(items) not in (["string"], []):
@@ -279,23 +342,47 @@ class _Filler:
         if self.source.prose and ({*_LISTS, *map(stem, _LISTS)} & field):
             return list(self.source.prose())
         if {"keyword", "tag", "topic", "label"} & field or (stem("category") in field):
-            return _listed_after(name, self.text) or _keywords(self.text)
-        strings = self._strings({**items, "description": items.get("description", "")}, name)
-        return strings if len(strings) > 1 else (_listed_after(name, self.text) or extract.quoted(self.text) or strings or extract.names(self.text))
+            return _listed_after(name, self.text) or _keywords(
+                " ".join(self.source.prose()) if self.source.prose else self.text
+            )
+        if self.source.sources and {"source", "citation", "reference", "page"} & field:
+            return list(self.source.sources())
+        strings = self._strings(items, name)
+        if {"participant", "attendee", "people", "member", "guest", "person", "customer", "name"} & field:
+            return extract.people(self.text)
+        return (
+            strings
+            if len(strings) > 1
+            else (_listed_after(name, self.text) or extract.quoted(self.text) or strings or extract.names(self.text))
+        )
 
     def _objects(self, items: Schema, name: str, depth: int) -> list[Any]:
         """Cut the text where each new item begins, and fill one object from each piece."""
         starts = self._starts(items)
         if depth >= _DEEPEST:
             return []
+        counted = self._counted(items)
+        if counted:
+            return counted
         pieces = [self.text[start:end] for start, end in zip(starts, [*starts[1:], len(self.text)], strict=True)]
         made = []
         for piece in pieces[:_MOST]:
-            filler = _Filler(self.root, Source(piece, self.source.prose, self.source.plan, self.source.verdict))
+            filler = _Filler(self.root, replace(self.source, text=piece))
             value = filler._object(items, depth + 1, needed=False)
             if value is not MISSING:
                 made.append(value)
         return made
+
+    def _counted(self, items: Schema) -> list[Any]:
+        """Return an object for each `3 apples` in the text if the items are a name with a number."""
+        properties = {name: types(resolve(one, self.root)) for name, one in part(items, "properties").items()}
+        named = next((name for name, kinds in properties.items() if kinds == ["string"]), None)
+        counts = next((name for name, kinds in properties.items() if kinds in (["integer"], ["number"])), None)
+        if named is None or counts not in ("quantity", "count", "amount", "number"):
+            return []
+        return [
+            {named: word, counts: int(digits)} for digits, word in re.findall(r"\b(\d{1,6}) ([a-z][\w-]+)", self.text)
+        ]
 
     def _starts(self, items: Schema) -> list[int]:
         for name, one in part(items, "properties").items():
@@ -375,7 +462,7 @@ class _Filler:
         fewest = min(int(number(schema, "minItems") or 0), 1000)
         first, items = listed(schema, "prefixItems"), schema.get("items", {})
         made = self._array(schema, name, depth) if depth <= _DEEPEST else MISSING
-        made = [] if made is MISSING else list(made)
+        made = list(made) if isinstance(made, list) else []
         unique = schema.get("uniqueItems") is True
         while len(made) < fewest and depth <= 4 * _DEEPEST:
             one = first[len(made)] if len(made) < len(first) else items
@@ -401,8 +488,17 @@ class _Filler:
                 for name in (*part(plain, "properties"), f"field_{n}"):
                     old = value.get(name, "")
                     one = part(plain, "properties").get(name, {})
-                    tried.append({**value, name: _Filler(self.root, self.source)._another(one, [t.get(name) for t in taken], old)} if n == 1 else value)
-        return next((one for one in tried if self.fits(one, plain) and not any(same(one, other) for other in taken)), value)
+                    tried.append(
+                        {
+                            **value,
+                            name: _Filler(self.root, self.source)._another(one, [t.get(name) for t in taken], old),
+                        }
+                        if n == 1
+                        else value
+                    )
+        return next(
+            (one for one in tried if self.fits(one, plain) and not any(same(one, other) for other in taken)), value
+        )
 
 
 def _size(value: Any) -> int:

@@ -139,6 +139,8 @@ class PracticeServer:
             "PYTHONPATH": os.pathsep.join(search_path),
             "AWAITSEE_PRACTICE_TOKEN": self._token,
             "AWAITSEE_PRACTICE_PORT": str(self._port),
+            # aiohttp reads all root certificates when it is imported, a sixth of the start, and nothing here uses TLS
+            "SSL_CERT_FILE": os.devnull,
         }
         options: dict[str, Any] = (
             {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined,unused-ignore]

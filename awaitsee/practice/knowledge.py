@@ -17,7 +17,23 @@ _K1, _B = 1.2, 0.4
 _HEADING, _TITLE, _BODY = 3, 2, 1
 _SPELLABLE = 6
 """Shorter words are not taken for misspellings."""
-_WEAK = frozenset(stem(word) for word in ("python", "async", "asyncio", "await", "code", "handbook", "program", "call", "llm", "application", "app", "script"))
+_WEAK = frozenset(
+    stem(word)
+    for word in (
+        "python",
+        "async",
+        "asyncio",
+        "await",
+        "code",
+        "handbook",
+        "program",
+        "call",
+        "llm",
+        "application",
+        "app",
+        "script",
+    )
+)
 _FENCE = re.compile(r"^```.*?^```[ \t]*$", re.MULTILINE | re.DOTALL)
 
 
@@ -140,7 +156,9 @@ def best_window(candidates: Sequence[str], question: str, size: int) -> list[str
     hits = [len(asked.intersection(terms(sentence))) for sentence in candidates]
 
     def worth(start: int) -> float:
-        return sum(hits[start : start + size]) + (1.5 if start == 0 else 0.0) - (2.0 if leans(candidates[start]) else 0.0)
+        return (
+            sum(hits[start : start + size]) + (1.5 if start == 0 else 0.0) - (2.0 if leans(candidates[start]) else 0.0)
+        )
 
     start = max(range(len(candidates) - size + 1), key=lambda start: (worth(start), -start))
     return list(candidates[start : start + size])
@@ -161,14 +179,22 @@ def answer(question: str, size: int = 3, said: Collection[str] = ()) -> list[str
 
 
 _YES_NO = re.compile(r"(?:yes|no)\.$", re.IGNORECASE)
-_ASKS_YES_NO = re.compile(r"\b(?:is|are|does|do|did|can|could|should|will|would|has|have|may|must)\s+\w+.*\?|^\W*(?:is|are|does|do|can|should|will)\b", re.IGNORECASE)
+_ASKS_YES_NO = re.compile(
+    r"\b(?:is|are|does|do|did|can|could|should|will|would|has|have|may|must)\s+\w+.*\?|^\W*(?:"
+    r"is|are|does|do|can|should|will)\b",
+    re.IGNORECASE,
+)
 _ASKS_OPENLY = re.compile(r"\b(?:what|how|why|when|where|which|who|explain|describe|define)\b", re.IGNORECASE)
 
 
 def _to_the_point(passage: Passage, question: str) -> list[str]:
     """Return a passage's sentences without those at its head that answer its heading but not the question."""
     found = prose(passage.text)
-    if len(found) > 1 and _YES_NO.match(found[0]) and (_ASKS_OPENLY.search(question) or not _ASKS_YES_NO.search(question)):
+    if (
+        len(found) > 1
+        and _YES_NO.match(found[0])
+        and (_ASKS_OPENLY.search(question) or not _ASKS_YES_NO.search(question))
+    ):
         found = found[1:]
     asked = set(terms(question))
     if asked.isdisjoint(terms(f"{passage.title} {passage.heading}")):

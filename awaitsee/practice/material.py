@@ -11,7 +11,7 @@ DATA_VARIABLE = "AWAITSEE_DATA"
 def data_folder() -> Path:
     """Return the course's `data` folder.
 
-    `AWAITSEE_DATA` names it if set; otherwise it is a `data` folder inside the installed package, or the one of the checkout.
+    `AWAITSEE_DATA` names it if set; otherwise it is a `data` folder inside the installed package, or the checkout's.
 
     Raises:
         FileNotFoundError: There is no such folder.

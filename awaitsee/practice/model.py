@@ -9,14 +9,25 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from awaitsee.practice import context, extract, knowledge, places, talk, tooling, writing
+from awaitsee.practice import context, extract, form, knowledge, places, talk, tooling, writing
 from awaitsee.practice.arithmetic import evaluate
 from awaitsee.practice.fill import Source, fill
 from awaitsee.practice.text import count_tokens, embed, sentences, terms, tokenize
 
 __all__ = [
-    "MODEL_NAME", "Message", "Prompt", "Reply", "Role", "Tool", "ToolCall", "count_tokens", "embed", "reply", "tokenize", "warm_up",
-]  # fmt: skip
+    "MODEL_NAME",
+    "Message",
+    "Prompt",
+    "Reply",
+    "Role",
+    "Tool",
+    "ToolCall",
+    "count_tokens",
+    "embed",
+    "reply",
+    "tokenize",
+    "warm_up",
+]
 
 Role = Literal["system", "user", "assistant", "tool"]
 
@@ -71,16 +82,22 @@ MODEL_NAME = "practice-1"
 _LONGEST_QUESTION = 400
 _PARTS = re.compile(r"\s*(?:,?\s+and\s+|\?\s+(?:and\s+)?)(?=(?:what|who|when|where|why|how|which)\b)", re.IGNORECASE)
 _QUESTION_START = re.compile(
-    r"\W*(?:what|what's|who|when|where|why|how|which|is|are|does|do|did|can|should|could|would|will|explain|describe|define|tell|give|list|name|compare|write|show|find)\b",
+    r"\W*(?:what|what's|who|when|where|why|how|which|is|are|does|do|did|can|should|could|"
+    r"would|will|explain|describe|define|tell|give|list|name|compare|write|show|find)\b",
     re.IGNORECASE,
 )
 _THING = re.compile(
-    r"\W*(?:please )?(?:what(?:'s| is| are| was| were)|who(?:'s| is| are| was)|where(?:'s| is| are)|tell me about|explain|describe|define|what about)\s+(.+)", re.IGNORECASE
+    r"\W*(?:please )?(?:what(?:'s| is| are| was| were)|who(?:'s| is| are| was)|where(?:'s| is|"
+    r" are)|tell me about|explain|describe|define|what about)\s+(.+)",
+    re.IGNORECASE,
 )
 _GRADE = re.compile(r"\byes\b\W{1,4}(?:or|/)\W{1,4}no\b", re.IGNORECASE)
 _LABELS = re.compile(r"\b(?:classify|sentiment|categori[sz]e|label)\b", re.IGNORECASE)
 _JSON = re.compile(r"\bjson\b", re.IGNORECASE)
-_KEYS = re.compile(r"\b(?:keys?|fields?)\b\W*(?:are|named|called)?\W*((?:[\"'`]?\w+[\"'`]?(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+)", re.IGNORECASE)
+_KEYS = re.compile(
+    r"\b(?:keys?|fields?)\b\W*(?:are|named|called)?\W*((?:[\"'`]?\w+[\"'`]?(?:\s*,\s*(?:and\s+)?|\s+and\s+)?)+)",
+    re.IGNORECASE,
+)
 _WRITERS = frozenset(("planner", "writer", "editor", "critic", "reviewer", "journalist", "copywriter"))
 
 
@@ -100,7 +117,8 @@ def reply(prompt: Prompt) -> Reply:
     calls = tooling.plan(prompt)
     if calls:
         made = tuple(
-            ToolCall(_call_id(prompt, place, name, arguments), name, arguments) for place, (name, arguments) in enumerate(calls)
+            ToolCall(_call_id(prompt, place, name, arguments), name, arguments)
+            for place, (name, arguments) in enumerate(calls)
         )
         return Reply("", made, "tool_calls")
     text = _structured(prompt) if prompt.schema is not None else _text(prompt)
@@ -164,7 +182,7 @@ def _plain(turn: _Turn, prompt: Prompt) -> str:
     """Return the answer in words."""
     from_tools = tooling.answer(prompt)
     if from_tools is not None:
-        return writing.shape(from_tools, turn.instruction)
+        return form.shape(from_tools, turn.instruction)
     role = writing.role_of(turn.system)
     made = (
         tooling.asks_back(prompt)
@@ -177,7 +195,7 @@ def _plain(turn: _Turn, prompt: Prompt) -> str:
         if made == turn.given.refusal:
             return made
     made = made or _from_handbook(turn)
-    return writing.shape(made, turn.instruction) if made else _nothing_on(_question_in(turn.user))
+    return form.shape(made, turn.instruction) if made else _nothing_on(_question_in(turn.user))
 
 
 def _asked_before(turn: _Turn) -> list[str]:
@@ -201,7 +219,11 @@ def _verdict(turn: _Turn) -> bool | None:
 def _graded(turn: _Turn) -> str | None:
     """Answer a prompt that asks for one word: a grade or a label."""
     both = f"{turn.system}\n{turn.user}"
-    if turn.given and _GRADE.search(turn.instruction) and re.search(r"\b(?:relevan\w+|grade|grader|score)\b", both, re.IGNORECASE):
+    if (
+        turn.given
+        and _GRADE.search(turn.instruction)
+        and re.search(r"\b(?:relevan\w+|grade|grader|score)\b", both, re.IGNORECASE)
+    ):
         return "yes" if _verdict(turn) else "no"
     if _LABELS.search(turn.instruction) and "positive" in both.lower() and "negative" in both.lower():
         chosen: str = fill({"enum": ["positive", "negative", "neutral"]}, Source(both))
@@ -211,8 +233,8 @@ def _graded(turn: _Turn) -> str | None:
 
 def _from_handbook(turn: _Turn) -> str | None:
     """Answer from the handbook, or return `None` where it has nothing."""
-    question = writing.bare(_question_in(turn.user))
-    wanted = writing.wants_length(turn.instruction)
+    question = form.bare(_question_in(turn.user))
+    wanted = form.wants_length(turn.instruction)
     before = talk.topic_before(turn.messages)
     side = writing.angle(turn.user)
     if wanted or side:
@@ -245,7 +267,7 @@ def _nothing_on(question: str) -> str:
     short = " ".join(question.split())
     if not _QUESTION_START.match(short) and not short.endswith("?"):
         return "I have no answer to that: I answer questions about async Python from the handbook."
-    short = " ".join(writing.bare(short).split())
+    short = " ".join(form.bare(short).split())
     if tooling.about_weather(short):
         return "I cannot look up the weather: no tool for it was given to me."
     if not terms(short):
@@ -255,7 +277,11 @@ def _nothing_on(question: str) -> str:
     named = re.split(r"(?<=[?.!])\s", named)[0].rstrip("?.! ")
     if len(named) > 120:
         return "The handbook has nothing on that."
-    return f"The handbook has nothing on {named}." if thing else f"The handbook has nothing on {named.rstrip(chr(34)).rstrip('?.! ')}\"."
+    return (
+        f"The handbook has nothing on {named}."
+        if thing
+        else f'The handbook has nothing on {named.rstrip(chr(34)).rstrip("?.! ")}".'
+    )
 
 
 # ---- structured output
@@ -283,7 +309,12 @@ def _source(turn: _Turn, prompt: Prompt) -> Source:
     def plan() -> list[str]:
         return writing.plan(writing.about(turn.user), writing.how_many(f"{turn.user}\n{turn.system}"))
 
-    return Source(text, prose, plan, lambda: _verdict(turn))
+    def sources() -> list[str]:
+        if turn.given:
+            return re.findall(r"\[\d+\]", context.answer(turn.given))
+        return [hit.passage.page for hit in knowledge.handbook().rank(turn.question, limit=1) if knowledge.covers(hit)]
+
+    return Source(text, prose, plan, lambda: _verdict(turn), sources, writing.about(turn.user))
 
 
 def _is_material(user: str) -> bool:
@@ -298,10 +329,18 @@ def _asked_schema(prompt: str) -> dict[str, Any] | None:
     for schema, _ in _schemas_in(prompt):
         return schema
     keys = _KEYS.search(prompt)
-    if keys and re.search(r"\b(?:answer|reply|respond|return|output|give|as|in)\b[^.\n]{0,40}\bjson\b", prompt, re.IGNORECASE):
-        names = [name for name in re.findall(r"\w+", keys[1]) if name.lower() not in ("and", "are", "named", "called", "the")]
+    if keys and re.search(
+        r"\b(?:answer|reply|respond|return|output|give|as|in)\b[^.\n]{0,40}\bjson\b", prompt, re.IGNORECASE
+    ):
+        names = [
+            name for name in re.findall(r"\w+", keys[1]) if name.lower() not in ("and", "are", "named", "called", "the")
+        ]
         return {"type": "object", "properties": {name: {"type": "string"} for name in names}, "required": names}
-    if re.search(r"\breturn a json object\b|\b(?:answer|reply|respond) (?:only )?(?:in|with|as) (?:valid )?json\b", prompt, re.IGNORECASE):
+    if re.search(
+        r"\breturn a json object\b|\b(?:answer|reply|respond) (?:only )?(?:in|with|as) (?:valid )?json\b",
+        prompt,
+        re.IGNORECASE,
+    ):
         return {"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}
     return None
 
@@ -318,22 +357,29 @@ def _schemas_in(text: str) -> list[tuple[dict[str, Any], str]]:
             position = text.find("{", position + 1)
             continue
         example = re.search(r"(?:example|for instance|e\.g\.)[^.\n]*$", text[:position], re.IGNORECASE)
-        if isinstance(value, dict) and isinstance(value.get("properties"), dict) and not example and "schema" in text.lower():
+        if (
+            isinstance(value, dict)
+            and isinstance(value.get("properties"), dict)
+            and not example
+            and "schema" in text.lower()
+        ):
             found.append((value, text[position:end]))
         position = text.find("{", end)
     return found
 
 
 def _without_schema(messages: Sequence[Message]) -> tuple[Message, ...]:
-    """Take the format instructions out of the messages, so that the schema's own words are not taken for what was said."""
+    """Take format instructions out of messages, so that a schema's own words are not taken for what was said."""
     cleaned = []
     for message in messages:
         text = message.text
-        for _, written in _schemas_in(text):
-            text = text.replace(written, "")
+        if _schemas_in(text):
+            text = "\n".join(line for line in text.splitlines() if not _FORMAT_WORDS.search(line) and '{"' not in line)
         cleaned.append(replace(message, text=_FORMAT_WORDS.sub("", text).strip()))
     return tuple(cleaned)
 
 
-_FORMAT_WORDS = re.compile(r"[^.:?!\n]*(?:\bjson\b|```|\bschema\b|\bwell-formatted instance\b)[^.:?!\n]*[.:]?", re.IGNORECASE)
+_FORMAT_WORDS = re.compile(
+    r"[^.:?!\n]*(?:\bjson\b|```|\bschema\b|\bwell-formatted instance\b)[^.:?!\n]*[.:]?", re.IGNORECASE
+)
 """The parts of a sentence that only speak of the format."""

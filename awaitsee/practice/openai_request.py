@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,8 @@ from .wire import Refusal, describe
 
 MAX_NESTING = 100
 """How deep a schema or a tool's parameters may go."""
+MAX_LEAST = {"minLength": 10_000, "minItems": 100, "minProperties": 100}
+"""How much a schema may demand at least: more than this is no answer that anybody wants."""
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -445,7 +447,17 @@ def _json_schema(value: object, where: str) -> dict[str, Any] | None:
         raise wrong_type(where, "an object", value)
     if _nesting(value) > MAX_NESTING:
         raise invalid(f"Invalid '{where}': it is nested more than {MAX_NESTING} levels deep.", where)
+    for keyword, most in MAX_LEAST.items():
+        if any(isinstance(least, int | float) and least > most for least in _values_of(keyword, value)):
+            raise invalid(f"Invalid '{where}': '{keyword}' must not be above {most} here.", where)
     return value
+
+
+def _values_of(keyword: str, value: object) -> Iterator[object]:
+    if isinstance(value, dict) and keyword in value:
+        yield value[keyword]
+    for inner in _inside(value):
+        yield from _values_of(keyword, inner)
 
 
 def _nesting(value: object) -> int:

@@ -1,4 +1,4 @@
-"""The places that tools talk to: a search engine, a weather service, the handbook, a small web site. All of it is practice data."""
+"""The places that tools talk to: a search engine, a weather service, the handbook, a web site. All is practice data."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Page:
 
 
 def search(query: str, limit: int = 5) -> list[dict[str, str]]:
-    """Return up to `limit` practice pages for `query`, best first: `title`, `url` (a path under `/pages/`) and `snippet`."""
+    """Return up to `limit` practice pages, best first: `title`, `url` (a path under `/pages/`) and `snippet`."""
     found: dict[str, dict[str, str]] = {}
     for hit in _site_index().rank(query, limit=4 * max(limit, 0)):
         passage = hit.passage
@@ -45,7 +45,7 @@ def search(query: str, limit: int = 5) -> list[dict[str, str]]:
 
 
 def weather(city: str) -> dict[str, Any] | None:
-    """Return the made-up weather of a city, always the same, or `None` for a city that the practice service does not know."""
+    """Return the made-up weather of a city, always the same, or `None` for a city that is not known here."""
     service = _places()["weather"]
     name = _plain(city).split(",")[0].strip()
     for known, report in service["cities"].items():
@@ -99,7 +99,9 @@ def _site() -> dict[str, Path]:
 
 @cache
 def _site_index() -> Index:
-    return Index(passage for name, file in _site().items() if name.endswith(".html") for passage in _passages(name, file))
+    return Index(
+        passage for name, file in _site().items() if name.endswith(".html") for passage in _passages(name, file)
+    )
 
 
 def _passages(name: str, file: Path) -> Iterator[Passage]:

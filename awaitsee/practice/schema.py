@@ -1,4 +1,4 @@
-"""JSON Schema, as much of it as tools and structured output use: does a value fit, and what is the smallest value that does."""
+"""JSON Schema, as much as tools and structured output use: does a value fit, and which is the smallest that does."""
 
 from __future__ import annotations
 
@@ -57,6 +57,11 @@ def listed(schema: Any, key: str) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
+def required_names(schema: Any) -> list[str]:
+    """Return the names of the properties that an object must have."""
+    return [name for name in listed(schema, "required") if isinstance(name, str)]
+
+
 def number(schema: Schema, key: str) -> float | None:
     """Return a keyword's value if it is a finite number."""
     found = schema.get(key)
@@ -100,7 +105,7 @@ def merge(first: Schema, second: Schema) -> Schema:
     if "properties" in first and "properties" in second:
         merged["properties"] = {**part(first, "properties"), **part(second, "properties")}
     if "required" in first and "required" in second:
-        merged["required"] = list(dict.fromkeys([*listed(first, "required"), *listed(second, "required")]))
+        merged["required"] = list(dict.fromkeys([*required_names(first), *required_names(second)]))
     return merged
 
 
@@ -217,7 +222,9 @@ def _array_fits(value: list[Any], schema: Schema, root: Schema, depth: int) -> b
     fewest, most = number(schema, "minItems"), number(schema, "maxItems")
     if (fewest is not None and len(value) < fewest) or (most is not None and len(value) > most):
         return False
-    if schema.get("uniqueItems") is True and any(same(one, other) for n, one in enumerate(value) for other in value[:n]):
+    if schema.get("uniqueItems") is True and any(
+        same(one, other) for n, one in enumerate(value) for other in value[:n]
+    ):
         return False
     first = listed(schema, "prefixItems")
     rest = schema.get("items", True)
@@ -233,8 +240,8 @@ def _object_fits(value: dict[str, Any], schema: Schema, root: Schema, depth: int
     if (fewest is not None and len(value) < fewest) or (most is not None and len(value) > most):
         return False
     known, others = part(schema, "properties"), schema.get("additionalProperties", True)
-    return all(name in value for name in listed(schema, "required") if isinstance(name, str)) and all(
-        fits(one, known[name] if name in known else others, root, depth)
+    return all(name in value for name in required_names(schema)) and all(
+        fits(one, known.get(name, others), root, depth)
         for name, one in value.items()
         if name in known or isinstance(others, dict | bool)
     )
@@ -274,15 +281,30 @@ def smallest_string(schema: Schema, wish: str) -> str:
 
 
 _PIECE = re.compile(
-    r"(?P<set>\[\^?(?:\\.|[^\]\\])+\])|(?P<escape>\\.)|(?P<open>\((?:\?:|\?P<\w+>)?)|(?P<close>\))|(?P<bar>\|)|(?P<anchor>[\^$])|(?P<char>.)",
+    r"(?P<set>\[\^?(?:\\.|[^\]\\])+\])|(?P<escape>\\.)|(?P<open>\((?:\?:|\?P<\w+>)?)|"
+    r"(?P<close>\))|(?P<bar>\|)|(?P<anchor>[\^$])|(?P<char>.)",
     re.DOTALL,
 )
 _REPEAT = re.compile(r"([*+?]|\{(\d+)(?:,\d*)?\})\??")
-_ESCAPES = {"d": "0", "w": "a", "s": " ", "S": "a", "D": "a", "W": "-", "b": "", "B": "", "A": "", "Z": "", "z": "", "t": "\t", "n": "\n"}
+_ESCAPES = {
+    "d": "0",
+    "w": "a",
+    "s": " ",
+    "S": "a",
+    "D": "a",
+    "W": "-",
+    "b": "",
+    "B": "",
+    "A": "",
+    "Z": "",
+    "z": "",
+    "t": "\t",
+    "n": "\n",
+}
 
 
 def from_pattern(pattern: str, shortest: int = 0) -> str:
-    """Return a short string that a plain regular expression matches: sets, groups, repeats, the first of alternatives."""
+    """Return a short string that a plain regular expression matches: of alternatives, the first."""
     position = 0
 
     def sequence() -> str:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from awaitsee.practice.text import stem, words
+from awaitsee.practice.text import stem, word_set, words
 
 if TYPE_CHECKING:
     from awaitsee.practice.model import Message
@@ -16,40 +16,79 @@ _SPELLING = {"favourite": "favorite", "colour": "color"}
 _TOLD: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(rf"\b(?i:my name(?:'s| is))\s+([^\W\d_][\w'-]*(?: [A-Z][\w'-]*)*){_END}"), "name"),
     (re.compile(rf"\b(?i:call me|i am called|i'm called)\s+([^\W\d_][\w'-]*(?: [A-Z][\w'-]*)*){_END}"), "name"),
-    (re.compile(r"(?:^|[.!,]\s*|\b[Hh](?:i|ello|ey)\b[ ,!]*)(?:I'm|I am|i'm|i am)\s+([A-Z][\w'-]*(?: [A-Z][\w'-]*)*)(?=\s*(?:[.!,\n]|and\b|$))"), "name"),
+    (
+        re.compile(
+            r"(?:^|[.!,]\s*|\b[Hh](?:i|ello|ey)\b[ ,!]*)(?:I'm|I am|i'm|i am)\s+([A-Z][\w'-]*(?: "
+            r"[A-Z][\w'-]*)*)(?=\s*(?:[.!,\n]|and\b|$))"
+        ),
+        "name",
+    ),
     (re.compile(r"\buser(?:'s)? name(?: is|:)\s+([A-Z][\w'-]*)", re.IGNORECASE), "name"),
     (re.compile(rf"\bI(?:'m| am)? (?:live|living|based) in\s+([A-Z][\w -]*?){_END}", re.IGNORECASE), "home"),
     (re.compile(rf"\bI(?:'m| am)? (?:work|working) (?:as|for|at)\s+(.+?){_END}", re.IGNORECASE), "work"),
     (re.compile(r"\bI(?:'m| am) (\d{1,3})(?: years old)?\b", re.IGNORECASE), "age"),
-    (re.compile(rf"\bI (?:really )?(?:like|love|enjoy)\s+(.+?)(?=\s*(?:[.!?;\n]|\bbut\b|$))", re.IGNORECASE), "likes"),
+    (re.compile(r"\bI (?:really )?(?:like|love|enjoy)\s+(.+?)(?=\s*(?:[.!?;\n]|\bbut\b|$))", re.IGNORECASE), "likes"),
     (re.compile(rf"\bI am (?:a|an) ([\w -]+?){_END}|\bI'm (?:a|an) ([\w -]+?){_END}", re.IGNORECASE), "job"),
 )
-_FACT = re.compile(rf"\b(?:my|the user's|our) (?!name\b)([\w' -]{{2,40}}?) (?:is|are|was)(?: called| named)? (?!what|not\b|there|it\b)(.+?)(?=\s*[.!?;\n]|,?\s+(?:and|but) (?:my|i|the|our|what)\b|\s*$)", re.IGNORECASE)
-_REMEMBER = re.compile(r"\b(?:remember|note|keep in mind)(?: that)?:? (?:the|this) ?([\w -]{2,40}?)(?: is|:) (.+?)(?=\s*(?:[.!?;\n]|$))", re.IGNORECASE)
+_FACT = re.compile(
+    r"\b(?:my|the user's|our) (?!name\b)([\w' -]{2,40}?) (?:is|are|was)(?: called| named)? "
+    r"(?!what|not\b|there|it\b)(.+?)(?=\s*[.!?;\n]|,?\s+(?:and|but) (?:my|i|the|our|what)\b|"
+    r"\s*$)",
+    re.IGNORECASE,
+)
+_REMEMBER = re.compile(
+    r"\b(?:remember|note|keep in mind)(?: that)?:? (?:the|this) ?([\w -]{2,40}?)(?: is|:) (.+?)(?=\s*(?:[.!?;\n]|$))",
+    re.IGNORECASE,
+)
 _ASKED = re.compile(
-    r"\b(?:what|what's|which|who|where|when|how|tell me|say|do you (?:know|remember)|remind me)\b(?:(?!\b(?:if|when)\b).)*?\b(?:my|our) ([\w' -]{2,40}?)(?: is| are| was| called| named)?\s*(?:[?.!,]|$)|"
+    r"\b(?:what|what's|which|who|where|when|how|tell me|say|do you (?:know|remember)|remind "
+    r"me)\b(?:(?!\b(?:if|when)\b).)*?\b(?:my|our) ([\w' -]{2,40}?)(?: is| are| was| called| "
+    r"named)?\s*(?:[?.!,]|$)|"
     r"\b(?:what|which|who) ([\w ]{2,30}?) (?:do i (?:like|love|prefer) (?:most|best)|is my favou?rite)",
     re.IGNORECASE,
 )
-_ASKED_THE = re.compile(r"\bwhat(?: is|'s| was) the ([\w -]{2,40}?)(?: (?:i|that i) (?:told|gave|said).*)?\s*[?.!]*$", re.IGNORECASE)
+_ASKED_THE = re.compile(
+    r"\bwhat(?: is|'s| was) the ([\w -]{2,40}?)(?: (?:i|that i) (?:told|gave|said).*)?\s*[?.!]*$", re.IGNORECASE
+)
 _WHO_AM_I = re.compile(r"\bwho am i\b|\bwhat(?:'s| is) my name\b|\bmy name\b.*\?|\bwhat am i called\b", re.IGNORECASE)
 _WHERE = re.compile(r"\bwhere (?:do|am) i (?:live|living|based|from)\b|\bwhat city\b.*\bi live\b", re.IGNORECASE)
-_WORK = re.compile(r"\bwhat do i do\b|\bwhere do i work\b|\bwhat(?:'s| is) my (?:job|profession|occupation|work)\b", re.IGNORECASE)
+_WORK = re.compile(
+    r"\bwhat do i do\b|\bwhere do i work\b|\bwhat(?:'s| is) my (?:job|profession|occupation|work)\b", re.IGNORECASE
+)
 _LIKE = re.compile(r"\bwhat (?:else )?do i (?:like|love|enjoy)\b", re.IGNORECASE)
 _OLD = re.compile(r"\bhow old am i\b|\bwhat(?:'s| is) my age\b", re.IGNORECASE)
 _HOW_MANY = re.compile(r"\bhow many (\w+) do i have\b", re.IGNORECASE)
 _OWNED = re.compile(r"\bI have (\d+|one|two|three|four|five|six|seven|eight|nine|ten) (\w+)", re.IGNORECASE)
-_FIRST = re.compile(r"\b(?:what|which)\b.*\b(?:i|my)\b.*\b(?:first|start with|begin with)\b.*|\bfirst (?:thing|question|message)\b.*\b(?:i|my)\b", re.IGNORECASE)
-_BEFORE = re.compile(r"\b(?:what|which)\b.*\b(?:i|my)\b.*\b(?:before|last|previous|previously|just|earlier)\b.*\b(?:ask|asked|say|said|question|message)?", re.IGNORECASE)
+_FIRST = re.compile(
+    r"\b(?:what|which)\b.*\b(?:i|my)\b.*\b(?:first|start with|begin with)\b.*|\bfirst (?:"
+    r"thing|question|message)\b.*\b(?:i|my)\b",
+    re.IGNORECASE,
+)
+_BEFORE = re.compile(
+    r"\b(?:what|which)\b.*\b(?:i|my)\b.*\b(?:before|last|previous|previously|just|"
+    r"earlier)\b.*\b(?:ask|asked|say|said|question|message)?",
+    re.IGNORECASE,
+)
 _ASKING = re.compile(r"\b(?:ask|asked|say|said|question|message|write|wrote)\b", re.IGNORECASE)
 _COUNT = re.compile(r"\bhow many (?:questions|messages|things)\b.*\bi\b", re.IGNORECASE)
-_REPEAT = re.compile(r"^\W*(?:(?:please|can you|could you)\s+)?(?:repeat (?:that|yourself|your (?:last )?answer)|say (?:that|it) again|what did you (?:just )?say)\b", re.IGNORECASE)
-_GREETING = re.compile(r"^\W*(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|greetings|howdy)(?: there| everyone| again)?\W*$", re.IGNORECASE)
-_THANKS = re.compile(r"^\W*(?:thanks|thank you|thx|cheers|great|perfect|ok|okay|cool|nice|got it)\b[^?]{0,30}$", re.IGNORECASE)
+_REPEAT = re.compile(
+    r"^\W*(?:(?:please|can you|could you)\s+)?(?:repeat (?:that|yourself|your (?:last "
+    r")?answer)|say (?:that|it) again|what did you (?:just )?say)\b",
+    re.IGNORECASE,
+)
+_GREETING = re.compile(
+    r"^\W*(?:hi|hello|hey|good (?:morning|afternoon|evening|day)|greetings|howdy)(?: there| everyone| again)?\W*$",
+    re.IGNORECASE,
+)
+_THANKS = re.compile(
+    r"^\W*(?:thanks|thank you|thx|cheers|great|perfect|ok|okay|cool|nice|got it)\b[^?]{0,30}$", re.IGNORECASE
+)
 _BYE = re.compile(r"^\W*(?:bye|goodbye|good night|see you)\b[^?]{0,20}$", re.IGNORECASE)
 _HOW_ARE_YOU = re.compile(r"\bhow (?:are|do) you (?:do\b|doing\b|today\b)?\W*$|\bhow are you\b", re.IGNORECASE)
 _WHO_ARE_YOU = re.compile(
-    r"\b(?:who|what) (?:exactly )?are you\b|\bwhat(?:'s| is) your name\b|\b(?:which|what) (?:\w+ ){0,3}model\b.*\b(?:you|this|i)\b|\bare you (?:a |an |the )?(?:real|human|bot|robot|ai|gpt|chatgpt|claude|llama|model|language model|llm|openai)\b|"
+    r"\b(?:who|what) (?:exactly )?are you\b|\bwhat(?:'s| is) your name\b|\b(?:which|what) (?:"
+    r"\w+ ){0,3}model\b.*\b(?:you|this|i)\b|\bare you (?:a |an |the )?(?:real|human|bot|robot|"
+    r"ai|gpt|chatgpt|claude|llama|model|language model|llm|openai)\b|"
     r"\bintroduce yourself\b|\btell me about yourself\b|\bwho (?:made|built|trained) you\b",
     re.IGNORECASE,
 )
@@ -67,7 +106,8 @@ def about_me(text: str) -> str | None:
         return WHO_I_AM
     if _WHAT_CAN_YOU.search(text) and len(text.split()) < 10:
         return (
-            "I answer questions about async Python from the handbook, quote a context that you give me, call tools, fill a JSON schema "
+            "I answer questions about async Python from the handbook, quote a context that you give "
+            "me, call tools, fill a JSON schema "
             "and remember what this conversation said. The same prompt always gets the same reply."
         )
     if _GREETING.match(text):
@@ -97,7 +137,11 @@ def facts(texts: Sequence[str]) -> dict[str, str]:
 
 
 def _normal(thing: str) -> str:
-    return " ".join(stem(_SPELLING.get(word, word)) for word in words(thing.replace("'s", "")) if word not in ("the", "really", "very", "name", "called"))
+    return " ".join(
+        stem(_SPELLING.get(word, word))
+        for word in words(thing.replace("'s", ""))
+        if word not in ("the", "really", "very", "name", "called")
+    )
 
 
 def _trimmed(value: str) -> str:
@@ -160,10 +204,24 @@ def _about_the_user(question: str, known: dict[str, str], before: Sequence[str])
     return None
 
 
+_CODE = word_set(
+    "code loop task tasks program request requests call calls semaphore queue script app "
+    "application notebook cell server agent graph chain event functions function coroutine "
+    "coroutines threads worker workers tests test rate model llm prompt retries answer "
+    "answers"
+)
+
+
 def _personal(thing: str, question: str) -> bool:
     """Tell whether a thing is the user's own, not their code's."""
-    code = set("code loop task tasks program request requests call calls semaphore queue script app application notebook cell server agent graph chain event functions function coroutine coroutines threads worker workers tests test rate model llm prompt retries answer answers".split())
-    return not code & set(words(thing)) and bool(re.search(r"\b(?:what|who|which|where|when|how old)(?:'s| is| are| was)\s+(?:the name of )?my\b|\bremember my\b|\bknow my\b|\bremind me\b|\btell me my\b", question, re.IGNORECASE))
+    return not _CODE & set(words(thing)) and bool(
+        re.search(
+            r"\b(?:what|who|which|where|when|how old)(?:'s| is| are| was)\s+(?:the name of )?my\b|"
+            r"\bremember my\b|\bknow my\b|\bremind me\b|\btell me my\b",
+            question,
+            re.IGNORECASE,
+        )
+    )
 
 
 def acknowledge(text: str) -> str | None:
@@ -192,7 +250,8 @@ def topic_before(messages: Sequence[Message]) -> str | None:
     asked = [message.text for message in messages if message.role == "user"]
     if len(asked) < 2 or len(asked[-1].split()) > 12:
         return None
-    if not _POINTING.search(asked[-1]) and not re.match(r"\W*(?:and|but|why|what about|how about|more|go on|continue|tell me more|explain)\b", asked[-1], re.IGNORECASE):
+    if not _POINTING.search(asked[-1]) and not re.match(
+        r"\W*(?:and|but|why|what about|how about|more|go on|continue|tell me more|explain)\b", asked[-1], re.IGNORECASE
+    ):
         return None
     return next((text for text in reversed(asked[:-1]) if not about_me(text) and not acknowledge(text)), None)
-

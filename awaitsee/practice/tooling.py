@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from awaitsee.practice import context, extract, knowledge
 from awaitsee.practice.fill import MISSING, Source, fill, find
-from awaitsee.practice.schema import listed, part, resolve, types
+from awaitsee.practice.schema import listed, part, required_names, resolve, types
 from awaitsee.practice.text import STOP_WORDS, sentences, stem, terms, words
 
 if TYPE_CHECKING:
@@ -21,8 +21,15 @@ Call = tuple[str, dict[str, Any]]
 _SUBJECTS: dict[str, frozenset[str]] = {
     subject: frozenset(map(stem, said.split()))
     for subject, said in {
-        "weather": "weather temperature forecast warmer warmest hotter hottest colder coldest cooler coolest rain raining rainy sunny hot cold warm snow snowing wind windy humid humidity umbrella degrees climate",
-        "calculate": "calculator calculate calculation compute arithmetic math multiply divide subtract evaluate expression sum product multiplication addition",
+        "weather": (
+            "weather temperature forecast warmer warmest hotter hottest colder coldest cooler "
+            "coolest rain raining rainy sunny hot cold warm snow snowing wind windy humid humidity "
+            "umbrella degrees climate"
+        ),
+        "calculate": (
+            "calculator calculate calculation compute arithmetic math multiply divide subtract "
+            "evaluate expression sum product multiplication addition"
+        ),
         "search": "search web internet google lookup online news browse engine",
         "handbook": "handbook docs documentation manual",
         "fetch": "fetch page url download scrape crawl website webpage site read open visit",
@@ -33,18 +40,25 @@ _SUBJECTS: dict[str, frozenset[str]] = {
 _KNOWING = ("handbook", "search")
 _STRONG, _ENOUGH = 4.0, 2.0
 _CLAUSE = re.compile(
-    r"[;?!]\s*|\.\s+|,\s*(?:and\s+)?(?:then\s+|also\s+)?|\s+and\s+(?:then\s+|also\s+)?|\s+then\s+|\s+as well as\s+|\s+or\s+(?=[A-Z])|\n+", re.IGNORECASE
+    r"[;?!]\s*|\.\s+|,\s*(?:and\s+)?(?:then\s+|also\s+)?|\s+and\s+(?:then\s+|also\s+)?|"
+    r"\s+then\s+|\s+as well as\s+|\s+or\s+(?=[A-Z])|\n+",
+    re.IGNORECASE,
 )
 _ONE_THING = re.compile(r"\b(?:between|compare|versus|vs\.?|difference|both)\b", re.IGNORECASE)
 _LOOK_UP = re.compile(r"\b(?:search(?:es)?|look(?: it| them)? up|look up|find|research|google|lookup)\b", re.IGNORECASE)
 _ASKS = re.compile(
-    r"^\W*(?:(?:please|can you|could you|would you)\s+)?(?:what|what's|who|who's|when|where|why|how|which|is|are|does|do|did|was|were|can|should|"
+    r"^\W*(?:(?:please|can you|could you|would you)\s+)?(?:what|what's|who|who's|when|where|"
+    r"why|how|which|is|are|does|do|did|was|were|can|should|"
     r"tell me (?!a joke|about yourself)|find|look|search|research|explain|describe|compare|summari[sz]e|list)\b",
     re.IGNORECASE,
 )
 _SELF = re.compile(r"\b(?:you|your|yourself|my|me|i|i'm)\b", re.IGNORECASE)
 _OPERATION = re.compile(r"(?:^|_)(?:multipl|add(?:$|_|ition)|sum$|subtract|divi)", re.IGNORECASE)
-_ERROR = re.compile(r"^\s*(?:error\b|exception\b|traceback\b|\w*(?:Error|Exception|Timeout)\b\s*[:(]|failed\b|failure\b|.{0,60}\bis not a valid tool\b)", re.IGNORECASE)
+_ERROR = re.compile(
+    r"^\s*(?:error\b|exception\b|traceback\b|\w*(?:Error|Exception|Timeout)\b\s*[:(]|failed\b|"
+    r"failure\b|.{0,60}\bis not a valid tool\b)",
+    re.IGNORECASE,
+)
 
 
 def plan(prompt: Prompt) -> list[Call]:
@@ -101,7 +115,7 @@ def _key(arguments: dict[str, Any]) -> str:
 
 
 def _forced(tools: Sequence[Tool], question: str, results: str, made: list[Call]) -> Call:
-    """Choose when something has to be called: a tool that was not called yet, such as one that takes the final answer."""
+    """Choose when something has to be called: a tool not called yet, such as one that takes the final answer."""
     called = {name for name, _ in made}
     fresh = [tool for tool in tools if tool.name not in called] or list(tools)
     best = max(fresh, key=lambda tool: (_score(tool, question, tools), -fresh.index(tool)))
@@ -119,7 +133,9 @@ def _all_arguments(tool: Tool, question: str, results: str) -> dict[str, Any]:
             return sets[0]
     said = f"{question}\n{results}".strip()
     told = context.quote(results, question) if results else knowledge.answer(question)
-    made = fill({**tool.parameters, "type": "object"}, Source(said, prose=lambda: told or sentences(results or question)[:2]))
+    made = fill(
+        {**tool.parameters, "type": "object"}, Source(said, prose=lambda: told or sentences(results or question)[:2])
+    )
     return made if isinstance(made, dict) else {}
 
 
@@ -160,7 +176,11 @@ def _score(tool: Tool, clause: str, tools: Sequence[Tool]) -> float:
     score += sum(1.0 if term in shared else 2.0 for term in own & said)
     described = set(terms(tool.description)) - own - shared
     score += 0.8 * len(described & said)
-    chosen = {str(one).lower() for one_schema in part(tool.parameters, "properties").values() for one in listed(one_schema, "enum")}
+    chosen = {
+        str(one).lower()
+        for one_schema in part(tool.parameters, "properties").values()
+        for one in listed(one_schema, "enum")
+    }
     score += 1.0 * len(chosen & set(words(clause)))
     return score
 
@@ -230,14 +250,21 @@ def _best(tools: Sequence[Tool], clause: str, question: str) -> Tool | None:
 
 
 def _can_call(tool: Tool, clause: str, question: str) -> bool:
-    """Tell whether a question holds what a tool cannot be called without; an address may come from another tool's result."""
+    """Tell whether a question holds what a tool cannot be called without.
+
+    An address may come from another tool's result.
+    """
     name, schema = _main(tool)
-    if name not in listed(tool.parameters, "required") or types(schema) == ["object"] or _wants_address(tool, name):
+    if name not in required_names(tool.parameters) or types(schema) == ["object"] or _wants_address(tool, name):
         return True
     field = wrapped(name, schema)
-    return "default" in schema or find(field, Source(clause)) is not MISSING or find(field, Source(question)) is not MISSING or types(
-        schema
-    ) != ["string"] or not ({"calculate", "weather"} & _subjects(tool))
+    return (
+        "default" in schema
+        or find(field, Source(clause)) is not MISSING
+        or find(field, Source(question)) is not MISSING
+        or types(schema) != ["string"]
+        or not ({"calculate", "weather"} & _subjects(tool))
+    )
 
 
 def asks_back(prompt: Prompt) -> str | None:
@@ -246,14 +273,31 @@ def asks_back(prompt: Prompt) -> str | None:
         return None
     question, since = turn(prompt.messages)
     for tool in prompt.tools:
-        if not since and _score(tool, question, prompt.tools) >= _STRONG and not _can_call(tool, question, question) and "weather" in _subjects(tool):
+        if (
+            not since
+            and _score(tool, question, prompt.tools) >= _STRONG
+            and not _can_call(tool, question, question)
+            and "weather" in _subjects(tool)
+        ):
             return f"Which {' '.join(words(_main(tool)[0]))} do you mean?"
     return None
 
 
 def _knowing(clause: str, tools: Sequence[Tool]) -> Tool | None:
     """Return the tool that answers questions of knowledge, for a clause that is one."""
-    if not _ASKS.match(clause) or not terms(clause) or _SELF.search(re.sub(r"\b(?:tell|give|show|get) me\b|\b(?:can|could|would|should|do) (?:you|i)\b|\bmy (?:code|loop|task|program|calls?|requests?)\b", "", clause, flags=re.IGNORECASE)):
+    if (
+        not _ASKS.match(clause)
+        or not terms(clause)
+        or _SELF.search(
+            re.sub(
+                r"\b(?:tell|give|show|get) me\b|\b(?:can|could|would|should|do) (?:you|i)\b|\bmy (?:code|"
+                r"loop|task|program|calls?|requests?)\b",
+                "",
+                clause,
+                flags=re.IGNORECASE,
+            )
+        )
+    ):
         return None
     if extract.calculations(clause) or _subject_of(clause):
         return None
@@ -276,7 +320,7 @@ def _subject_of(clause: str) -> bool:
 def _main(tool: Tool) -> tuple[str, dict[str, Any]]:
     """Return the argument that a tool is mostly about: its first required one, else its first."""
     properties = part(tool.parameters, "properties")
-    required = [name for name in listed(tool.parameters, "required") if name in properties]
+    required = [name for name in required_names(tool.parameters) if name in properties]
     name = next(iter([*required, *properties]), "")
     return name, resolve(properties.get(name, {}), tool.parameters)
 
@@ -294,7 +338,12 @@ def _continues(tool: Tool, piece: str, clause: str, question: str) -> bool:
     if "fetch" in subjects:
         return bool(extract.URL.search(piece))
     if subjects & set(_KNOWING):
-        return short and not re.search(r"\d|\bresults?\b", piece) and bool(_LOOK_UP.search(question)) and not _ONE_THING.search(question)
+        return (
+            short
+            and not re.search(r"\d|\bresults?\b", piece)
+            and bool(_LOOK_UP.search(question))
+            and not _ONE_THING.search(question)
+        )
     if not short or value is MISSING or before is MISSING:
         return False
     return bool(extract.places(piece) or extract.names(piece) or extract.quoted(piece))
@@ -339,7 +388,11 @@ def _several(name: str, schema: dict[str, Any], text: str) -> list[Any]:
     one = find(wrapped(name, schema), Source(text))
     if one is MISSING:
         return []
-    all_kinds = (extract.places(text), [url.rstrip(".,;:!?") for url in extract.URL.findall(text)], extract.calculations(text))
+    all_kinds = (
+        extract.places(text),
+        [url.rstrip(".,;:!?") for url in extract.URL.findall(text)],
+        extract.calculations(text),
+    )
     return next((list(dict.fromkeys(kind)) for kind in all_kinds if one[name] in kind), [])
 
 
@@ -355,9 +408,9 @@ def _how_many(clause: str) -> int:
 
 
 def _arguments(tool: Tool, clause: str, question: str) -> dict[str, Any]:
-    """Fill a tool's arguments: from the clause that asks for it, then from the whole question; optional ones only if named."""
+    """Fill a tool's arguments from the clause that asks for it, then the whole question; optional ones only if named."""
     properties = part(tool.parameters, "properties")
-    required = [name for name in listed(tool.parameters, "required") if isinstance(name, str)]
+    required = required_names(tool.parameters)
     main, _ = _main(tool)
     made: dict[str, Any] = {}
     for name in properties:
@@ -381,7 +434,12 @@ def _named(name: str, value: Any, clause: str) -> bool:
 
 
 def _alone(tool: Tool, name: str) -> dict[str, Any]:
-    return {**tool.parameters, "type": "object", "properties": {name: part(tool.parameters, "properties")[name]}, "required": []}
+    return {
+        **tool.parameters,
+        "type": "object",
+        "properties": {name: part(tool.parameters, "properties")[name]},
+        "required": [],
+    }
 
 
 def answer(prompt: Prompt) -> str | None:
@@ -402,7 +460,9 @@ def _said(name: str, arguments: dict[str, Any], text: str, question: str, *, alo
     if failed:
         return f"The tool {name} failed: {_closed(failed)}" if name else f"The tool failed: {_closed(failed)}"
     value = _decoded(text)
-    asked = str(next((one for key, one in arguments.items() if key in ("query", "question", "q", "topic")), "")) or question
+    asked = (
+        str(next((one for key, one in arguments.items() if key in ("query", "question", "q", "topic")), "")) or question
+    )
     label = next((str(one) for one in arguments.values() if isinstance(one, str | int | float)), "")
     if value in (None, "", [], {}):
         return f"{name or 'The tool'} found nothing{f' for {label}' if label else ''}."
@@ -450,7 +510,10 @@ def _decoded(text: str) -> Any:
 
 
 def _temperature(value: dict[Any, Any]) -> tuple[str, Any] | None:
-    return next(((str(key), one) for key, one in value.items() if str(key).startswith("temp") and isinstance(one, int | float)), None)
+    return next(
+        ((str(key), one) for key, one in value.items() if str(key).startswith("temp") and isinstance(one, int | float)),
+        None,
+    )
 
 
 def _report(value: dict[Any, Any], label: str) -> str:
@@ -462,7 +525,8 @@ def _report(value: dict[Any, Any], label: str) -> str:
         sky = value.get("condition") or value.get("conditions") or value.get("description")
         return f"{place}: {degrees} {unit}" + (f", {sky}" if sky else "")
     told = ", ".join(
-        f"{str(key).replace('_', ' ')}: {json.dumps(one, ensure_ascii=False, default=str) if isinstance(one, dict | list) else one}"
+        f"{str(key).replace('_', ' ')}: "
+        f"{json.dumps(one, ensure_ascii=False, default=str) if isinstance(one, dict | list) else one}"
         for key, one in value.items()
     )
     return told if not label or label.lower() in told.lower() else f"{label}: {told}"
@@ -474,7 +538,14 @@ def _findings(found: list[Any], asked: str) -> str:
         return _closed(", ".join(map(str, found)))
     best: list[tuple[float, int, str]] = []
     for place, one in enumerate(found):
-        body = next((str(one[key]) for key in ("text", "snippet", "content", "page_content", "body", "summary") if one.get(key)), "")
+        body = next(
+            (
+                str(one[key])
+                for key in ("text", "snippet", "content", "page_content", "body", "summary")
+                if one.get(key)
+            ),
+            "",
+        )
         source = next((str(one[key]) for key in ("url", "link", "page", "source", "title") if one.get(key)), "")
         heading = f"{one.get('title', '')} {one.get('heading', '')}"
         shared = set(terms(asked)) & set(terms(f"{heading} {body}"))
@@ -489,7 +560,11 @@ def _findings(found: list[Any], asked: str) -> str:
 def _compared(question: str, values: list[Any]) -> list[str]:
     """Answer which place is warmer or colder."""
     sought = re.search(r"\b(warmer|hotter|warmest|hottest|colder|cooler|coldest|coolest)\b", question, re.IGNORECASE)
-    known = [(warmth[1], str(one.get("city"))) for one in values if isinstance(one, dict) and one.get("city") and (warmth := _temperature(one))]
+    known = [
+        (warmth[1], str(one.get("city")))
+        for one in values
+        if isinstance(one, dict) and one.get("city") and (warmth := _temperature(one))
+    ]
     if not sought or len(known) < 2:
         return []
     word = sought[1].lower()

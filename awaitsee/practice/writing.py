@@ -1,4 +1,4 @@
-"""What the research desk asks for: search queries, notes, drafts, edits, summaries; and the form that an answer should have."""
+"""What the research desk asks for: search queries, notes, drafts, edits, summaries."""
 
 from __future__ import annotations
 
@@ -7,38 +7,103 @@ from collections import Counter
 from collections.abc import Sequence
 
 from awaitsee.practice import extract, knowledge
-from awaitsee.practice.knowledge import best_window, prose
+from awaitsee.practice.form import N, number_of, words_wanted
+from awaitsee.practice.knowledge import best_window
 from awaitsee.practice.text import sentences, stem, terms, words
 
-_COUNTED = {word: n for n, word in enumerate("zero one two three four five six seven eight nine ten".split())} | {"a": 1, "single": 1}
-_N = r"(\d+|one|two|three|four|five|six|seven|eight|nine|ten)"
 _MOST_QUERIES = 50
-_ROLE = re.compile(r"\b(?:you are|you're|act as|as|role:)\s+(?:an?|the|our)?\s*(?:[\w'-]+ ){0,5}?(planner|researcher|writer|editor|critic|reviewer|summari[sz]er|translator|journalist|copywriter|analyst)\b", re.IGNORECASE)
+_LONGEST_COUNT = 999
+_ROLE = re.compile(
+    r"\b(?:you are|you're|act as|as|role:)\s+(?:an?|the|our)?\s*(?:[\w'-]+ ){0,5}?(planner|"
+    r"researcher|writer|editor|critic|reviewer|summari[sz]er|translator|journalist|copywriter|"
+    r"analyst)\b",
+    re.IGNORECASE,
+)
 _SUMMARY = re.compile(r"\b(?:summari[sz]e|summary|tl;?dr|condense|shorten|main points?|key points?)\b", re.IGNORECASE)
-_MERGE = re.compile(r"\b(?:merge|combine|synthesi[sz]e|consolidate|join)\b.{0,60}\b(?:notes?|answers?|findings|drafts?|results?|summaries|perspectives|briefs?|texts?|these|following|them|into)\b", re.IGNORECASE | re.DOTALL)
-_EDIT = re.compile(r"^\W*(?:please )?(?:improve|edit|revise|polish|proofread|rewrite|tighten|clean up|fix)\b|\b(?:improve|edit|revise|polish|proofread|rewrite|tighten) (?:this|the|my|following)\b", re.IGNORECASE)
-_REVIEW = re.compile(r"^\W*(?:please )?(?:review|critique|criticise|criticize|check)\b.{0,40}\b(?:draft|text|brief|article|answer|report)\b", re.IGNORECASE)
-_QUERIES = re.compile(r"\b(?:queries|sub-?questions|search terms|research questions|questions (?:to|on|about|for))\b", re.IGNORECASE)
-_HOW_MANY = re.compile(rf"\b{_N}\s+(?:[\w-]+ ){{0,3}}?(?:queries|(?:sub-?)?questions|search terms|searches|topics|steps|points|parts|sections|tasks)\b", re.IGNORECASE)
+_MERGE = re.compile(
+    r"\b(?:merge|combine|synthesi[sz]e|consolidate|join)\b.{0,60}\b(?:notes?|answers?|"
+    r"findings|drafts?|results?|summaries|perspectives|briefs?|texts?|these|following|them|"
+    r"into)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_EDIT = re.compile(
+    r"^\W*(?:please )?(?:improve|edit|revise|polish|proofread|rewrite|tighten|clean up|fix)\b|"
+    r"\b(?:improve|edit|revise|polish|proofread|rewrite|tighten) (?:this|the|my|following)\b",
+    re.IGNORECASE,
+)
+_REVIEW = re.compile(
+    r"^\W*(?:please )?(?:review|critique|criticise|criticize|check)\b.{0,40}\b(?:draft|text|"
+    r"brief|article|answer|report)\b",
+    re.IGNORECASE,
+)
+_QUERIES = re.compile(
+    r"\b(?:queries|sub-?questions|search terms|research questions|questions (?:to|on|about|for))\b", re.IGNORECASE
+)
+_HOW_MANY = re.compile(
+    rf"\b{N}\s+(?:[\w-]+ ){{0,3}}?(?:queries|(?:sub-?)?questions|search terms|searches|topics|"
+    rf"steps|points|parts|sections|tasks)\b",
+    re.IGNORECASE,
+)
 _MAKES = re.compile(r"\b(?:write|give|make|list|generate|suggest|propose|plan|create|produce|break)\b", re.IGNORECASE)
 _VERSIONS = re.compile(
-    rf"\b(?:generate|write|give|create|produce)\s+(?:me )?{_N}?\s*(?:\w+ ){{0,2}}?(?:(?:versions|variations|alternatives?|rephrasings|paraphrases)\b|(?:sub-?questions|queries|questions)\b.{{0,60}}\b(?:input|user|original|given) (?:question|query))",
+    rf"\b(?:generate|write|give|create|produce)\s+(?:me )?{N}?\s*(?:\w+ ){{0,2}}?(?:(?:"
+    rf"versions|variations|alternatives?|rephrasings|paraphrases)\b|(?:sub-?questions|queries|"
+    rf"questions)\b.{{0,60}}\b(?:input|user|original|given) (?:question|query))",
     re.IGNORECASE,
 )
 _ORIGINAL = re.compile(r"\b(?:original|input|user) (?:question|query):\s*(.+)", re.IGNORECASE | re.DOTALL)
 _STANDALONE = re.compile(r"\bstand-?alone\b.{0,40}\b(?:question|query)\b", re.IGNORECASE | re.DOTALL)
-_FOLLOW_UP = re.compile(r"\bfollow[- ]?up (?:input|question|query):\s*(.+?)(?=\n\s*\n|\n?\s*stand-?alone|$)", re.IGNORECASE | re.DOTALL)
+_FOLLOW_UP = re.compile(
+    r"\bfollow[- ]?up (?:input|question|query):\s*(.+?)(?=\n\s*\n|\n?\s*stand-?alone|$)", re.IGNORECASE | re.DOTALL
+)
 _CHAT_LINE = re.compile(r"^\s*(?:human|user):\s*(.+)$", re.IGNORECASE | re.MULTILINE)
-_WRITE = re.compile(r"\b(?:write|draft|compose)\b.{0,40}\b(?:brief|article|report|paragraphs?|essay|section|post|draft|text|introduction|words|page|story|note)\b", re.IGNORECASE | re.DOTALL)
-_LONG = re.compile(r"\b(?:in detail|in depth|essay|at length|thoroughly|(?:long|detailed|thorough) (?:answer|text|explanation|article|essay|description))\b", re.IGNORECASE)
-_PLAN = re.compile(r"^\W*(?:please )?(?:(?:write|make|create|draft) an? (?:\w+ )?(?:plan|outline)|plan|outline)\b", re.IGNORECASE)
-_ABOUT = re.compile(r"\b(?:about|on|for|of|regarding|covering|into|to research|to answer|topic:|question:|brief:|subject:)\s+(?:the (?:topic|question|subject|brief)(?: of)?:?\s+)?(.+)", re.IGNORECASE | re.DOTALL)
-_TRANSLATE = re.compile(r"^\W*(?:please |can you |could you )?translate\b|\btranslate (?:this|the|it|following)\b|\bhow do you say\b|\bin (?:french|german|spanish|italian|japanese|chinese|russian|portuguese)\W*$", re.IGNORECASE)
+_WRITE = re.compile(
+    r"\b(?:write|draft|compose)\b.{0,40}\b(?:brief|article|report|paragraphs?|essay|section|"
+    r"post|draft|text|introduction|words|page|story|note)\b",
+    re.IGNORECASE | re.DOTALL,
+)
+_PLAN = re.compile(
+    r"^\W*(?:please )?(?:(?:write|make|create|draft) an? (?:\w+ )?(?:plan|outline)|plan|outline)\b", re.IGNORECASE
+)
+_ABOUT = re.compile(
+    r"\b(?:about|on|for|of|regarding|covering|into|to research|to answer|topic:|question:|"
+    r"brief:|subject:)\s+(?:the (?:topic|question|subject|brief)(?: of)?:?\s+)?(.+)",
+    re.IGNORECASE | re.DOTALL,
+)
+_TRANSLATE = re.compile(
+    r"^\W*(?:please |can you |could you )?translate\b|\btranslate (?:this|the|it|following)\b|"
+    r"\bhow do you say\b|\bin (?:french|german|spanish|italian|japanese|chinese|russian|"
+    r"portuguese)\W*$",
+    re.IGNORECASE,
+)
 _CANNOT = re.compile(r"\b(?:joke|poem|haiku|limerick|song|sonnet|rap|story|fairy tale|rhyme|lyrics)\b", re.IGNORECASE)
-_ECHO = re.compile(r"^\W*(?:please )?(?:just |only |simply )*(?:say|repeat|reply|respond|answer|echo|print|write|output)(?: after me| with| back| only| just| exactly| the word| the words| the following| this)*\s*:?\s*(?:\"([^\"]+)\"|\u201c([^\u201d]+)\u201d|'([^'\n]+)'|`([^`]+)`|(?:(?<=exactly)|(?<=with)|(?<=me:)|(?<=say)|(?<=:))\s*([\w ,!.'-]{1,80}?))(?:\s+(?:and )?nothing else)?[.!]?\s*$", re.IGNORECASE)
-_COUNT_TO = re.compile(r"^\W*(?:please |slowly )*count (?:slowly )?(?:from (\d+) )?(?:up )?to (\d+)", re.IGNORECASE)
-_FILLER = re.compile(r"\b(?:very|really|basically|simply|just|actually|quite|of course|in fact|needless to say|it should be noted that|it is important to note that)\s+", re.IGNORECASE)
-_WORDY = ((r"\bin order to\b", "to"), (r"\butili[sz]e(s|d)?\b", r"use\1"), (r"\bdue to the fact that\b", "because"), (r"\bat this point in time\b", "now"), (r"\ba large number of\b", "many"), (r"\b(\w+) \1\b", r"\1"))
+_WISH = re.compile(
+    r"\W*(?:please |can you |could you )?(?:tell|write|make|give|sing|compose|create|invent)\b", re.IGNORECASE
+)
+_ECHO = re.compile(
+    r"^\W*(?:please )?(?:just |only |simply )*(?:say|repeat|reply|respond|answer|echo|print|"
+    r"write|output)(?: after me| with| back| only| just| exactly| the word| the words| the "
+    r"following| this)*\s*:?\s*(?:\"([^\"]+)\"|\u201c([^\u201d]+)\u201d|'([^'\n]+)'|`([^`]+)`|"
+    r"(?:(?<=exactly)|(?<=with)|(?<=me:)|(?<=say)|(?<=:))\s*([\w ,!.'-]{1,80}?))(?:\s+(?:and "
+    r")?nothing else)?[.!]?\s*$",
+    re.IGNORECASE,
+)
+_COUNT_TO = re.compile(
+    r"^\W*(?:please |slowly )*count (?:slowly )?(?:from (\d{1,6}) )?(?:up )?to (\d{1,6})", re.IGNORECASE
+)
+_FILLER = re.compile(
+    r"\b(?:very|really|basically|simply|just|actually|quite|of course|in fact|needless to say|"
+    r"it should be noted that|it is important to note that)\s+",
+    re.IGNORECASE,
+)
+_WORDY = (
+    (r"\bin order to\b", "to"),
+    (r"\butili[sz]e(s|d)?\b", r"use\1"),
+    (r"\bdue to the fact that\b", "because"),
+    (r"\bat this point in time\b", "now"),
+    (r"\ba large number of\b", "many"),
+    (r"\b(\w+) \1\b", r"\1"),
+)
 _ANGLES = {
     "risk": "fail error raise never wrong lost worthless blocks swallows waits for ever forget",
     "benefit": "free gain faster together choose use limits share",
@@ -47,19 +112,40 @@ _ANGLES = {
     "definition": "what is object holds",
 }
 _ANGLE_WORDS = (
-    (re.compile(r"\b(?:risks?|dangers?|pitfalls?|drawbacks?|disadvantages?|cons|problems?|mistakes?|wrong|against|sceptic\w*|skeptic\w*|critical)\b", re.IGNORECASE), "risk"),
-    (re.compile(r"\b(?:benefits?|advantages?|pros|strengths?|gains?|in favou?r|optimist\w*|enthusiast\w*|why use)\b", re.IGNORECASE), "benefit"),
-    (re.compile(r"\b(?:examples?|practical\w*|practitioner|how[- ]to|engineer\w*|operations?|operator|hands-on)\b", re.IGNORECASE), "example"),
-    (re.compile(r"\b(?:alternatives?|trade-?offs?|compar\w*|manager|architect\w*|when to use)\b", re.IGNORECASE), "alternative"),
-    (re.compile(r"\b(?:beginner|basics|novice|newcomer|student|definition|introduc\w*|historical?|theor\w*)\b", re.IGNORECASE), "definition"),
+    (
+        re.compile(
+            r"\b(?:risks?|dangers?|pitfalls?|drawbacks?|disadvantages?|cons|problems?|mistakes?|wrong|"
+            r"against|sceptic\w*|skeptic\w*|critical)\b",
+            re.IGNORECASE,
+        ),
+        "risk",
+    ),
+    (
+        re.compile(
+            r"\b(?:benefits?|advantages?|pros|strengths?|gains?|in favou?r|optimist\w*|enthusiast\w*|why use)\b",
+            re.IGNORECASE,
+        ),
+        "benefit",
+    ),
+    (
+        re.compile(
+            r"\b(?:examples?|practical\w*|practitioner|how[- ]to|engineer\w*|operations?|operator|hands-on)\b",
+            re.IGNORECASE,
+        ),
+        "example",
+    ),
+    (
+        re.compile(r"\b(?:alternatives?|trade-?offs?|compar\w*|manager|architect\w*|when to use)\b", re.IGNORECASE),
+        "alternative",
+    ),
+    (
+        re.compile(
+            r"\b(?:beginner|basics|novice|newcomer|student|definition|introduc\w*|historical?|theor\w*)\b",
+            re.IGNORECASE,
+        ),
+        "definition",
+    ),
 )
-
-
-def number_of(word: str | None, otherwise: int) -> int:
-    """Return the number that a word or digits stand for."""
-    if not word:
-        return otherwise
-    return int(word) if word.isdigit() else _COUNTED.get(word.lower(), otherwise)
 
 
 def how_many(instruction: str) -> int:
@@ -75,7 +161,10 @@ def role_of(system: str) -> str:
 
 
 def desk(system: str, user: str, asked_before: Sequence[str]) -> str | None:
-    """Do a piece of desk work if the prompt asks for one: plan, research, write, edit, review, summarise, merge; else return `None`."""
+    """Do a piece of desk work if the prompt asks for one, or return `None`.
+
+    The work is to plan, research, write, edit, review, summarise, merge; or a small job such as counting.
+    """
     both = f"{system}\n{user}"
     made = _templates(system, user, both, asked_before) or _small_jobs(user)
     if made:
@@ -97,7 +186,7 @@ def desk(system: str, user: str, asked_before: Sequence[str]) -> str | None:
     if _PLAN.search(user):
         return "\n".join(f"{n}. {step}" for n, step in enumerate(plan(about(user), 3), 1))
     if _WRITE.search(_instruction(user)):
-        return write(about(user), body if len(sentences(body)) > 1 else "", _words_wanted(user))
+        return write(about(user), body if len(sentences(body)) > 1 else "", words_wanted(user))
     return None
 
 
@@ -108,7 +197,7 @@ def _as_role(role: str, system: str, user: str, body: str) -> str | None:
         return research(user)
     if role in ("writer", "journalist", "copywriter"):
         notes = body if len(sentences(body)) > 1 else ""
-        return write(about(user) if not notes else about(_instruction(user)), notes, _words_wanted(f"{system}\n{user}"))
+        return write(about(user) if not notes else about(_instruction(user)), notes, words_wanted(f"{system}\n{user}"))
     if role == "editor":
         return edit(body)
     if role.startswith("summari"):
@@ -129,7 +218,9 @@ def _templates(system: str, user: str, both: str, asked_before: Sequence[str]) -
     if _STANDALONE.search(both):
         follow = _FOLLOW_UP.search(user)
         question = (follow[1] if follow else user).strip()
-        earlier = [line.strip() for line in _CHAT_LINE.findall(user[: follow.start()])] if follow else list(asked_before)
+        earlier = (
+            [line.strip() for line in _CHAT_LINE.findall(user[: follow.start()])] if follow else list(asked_before)
+        )
         return standalone(question, earlier)
     return None
 
@@ -139,13 +230,18 @@ def _small_jobs(user: str) -> str | None:
         return CANNOT_TRANSLATE
     counting = _COUNT_TO.match(user)
     if counting:
-        first, last = int(counting[1] or 1), min(int(counting[2][:6]), int((counting[1] or "1")[:6]) + 999)
+        first = int(counting[1] or 1)
+        last = min(int(counting[2]), first + _LONGEST_COUNT)
         return ", ".join(map(str, range(first, last + 1))) + "."
     echo = _ECHO.match(user)
     if echo:
         return next(filter(None, echo.groups()), "").strip() or None
-    if _CANNOT.search(user) and re.match(r"\W*(?:please |can you |could you )?(?:tell|write|make|give|sing|compose|create|invent)\b", user, re.IGNORECASE):
-        return f"I cannot make up a {_CANNOT.search(user)[0].lower()}: I am a practice model and only answer from the handbook, a context or tools."  # type: ignore[index]
+    wish = _CANNOT.search(user)
+    if wish and _WISH.match(user):
+        return (
+            f"I cannot make up a {wish[0].lower()}: I am a practice model and only answer from the handbook, "
+            "a context or tools."
+        )
     return None
 
 
@@ -158,6 +254,8 @@ def _instruction(user: str) -> str:
 def body_of(user: str) -> str:
     """Return the text that a message asks to work on, without the instruction before it."""
     user = re.sub(r"\n\s*[A-Z][A-Z ]+:\s*$", "", user.rstrip())
+    if user.lstrip().startswith("#"):
+        return user.strip()
     fenced = re.search(r"(\"\"\"|```)\n?(.+?)\1", user, re.DOTALL)
     tagged = re.search(r"<(\w+)>(.+?)</\1>", user, re.DOTALL)
     if fenced or tagged:
@@ -173,9 +271,16 @@ def body_of(user: str) -> str:
 
 
 def about(user: str) -> str:
-    """Return the topic of a request, such as `rate limits` in `Write three search queries for a brief on rate limits.`"""
+    """Return the topic of a request: `rate limits` in `Write three search queries for a brief on rate limits.`"""
     text = user.strip()
-    colon = re.match(r"[^\n]{0,160}?(?:topic|question|subject|brief|for|about|on|request|task|queries|plan)[\w ]{0,20}:\s*(\S.*)", text, re.IGNORECASE | re.DOTALL)
+    named = extract.quoted(re.split(r"\n\s*\n", text, maxsplit=1)[0])
+    if named and _MAKES_OR_WRITES.match(text) and len(named[0]) > 3:
+        return named[0].strip(" .?!")
+    colon = re.match(
+        r"[^\n]{0,160}?(?:topic|question|subject|brief|for|about|on|request|task|queries|plan)[\w ]{0,20}:\s*(\S.*)",
+        text,
+        re.IGNORECASE | re.DOTALL,
+    )
     topic = colon[1] if colon else text
     if not colon:
         for _ in range(3):
@@ -184,12 +289,29 @@ def about(user: str) -> str:
                 break
             topic = found[1]
     topic = re.split(r"\n|(?<=[.?!])\s", topic.strip())[0]
-    topic = re.sub(r"\b(?:for|in|using|with|from) (?:\d+|a few|at most|these|the following|exactly|about) ?(?:\w+ )?(?:words?|sentences?|points?|bullets?|notes?|paragraphs?)\b.*", "", topic, flags=re.IGNORECASE)
-    topic = re.sub(r"^(?:an?|the|our|this)?\s*(?:short |research |brief )*(?:brief|report|article|essay|question)\s+(?:about|on|of|for)\s+", "", topic, flags=re.IGNORECASE)
+    topic = re.sub(
+        r"\b(?:for|in|using|with|from) (?:\d+|a few|at most|these|the following|exactly|about) "
+        r"?(?:\w+ )?(?:words?|sentences?|points?|bullets?|notes?|paragraphs?)\b.*",
+        "",
+        topic,
+        flags=re.IGNORECASE,
+    )
+    topic = re.sub(
+        r"^(?:an?|the|our|this)?\s*(?:short |research |brief )*(?:brief|report|article|essay|"
+        r"question)\s+(?:about|on|of|for)\s+",
+        "",
+        topic,
+        flags=re.IGNORECASE,
+    )
     return topic.strip(" .?!:,;\"'") or text.strip(" .?!:,;")
 
 
-_MAKES_OR_WRITES = re.compile(rf"\W*(?:please )?(?:write|give|make|list|generate|suggest|propose|plan|create|produce|draft|compose|research|explain|describe|outline|prepare|find|an?\b|the\b|{_N}\b|notes|short|research|queries|in \w+)", re.IGNORECASE)
+_MAKES_OR_WRITES = re.compile(
+    rf"\W*(?:please )?(?:write|give|make|list|generate|suggest|propose|plan|create|produce|"
+    rf"draft|compose|research|explain|describe|outline|prepare|find|an?\b|the\b|{N}\b|notes|"
+    rf"short|research|queries|in \w+)",
+    re.IGNORECASE,
+)
 
 
 def plan(topic: str, count: int) -> list[str]:
@@ -197,9 +319,24 @@ def plan(topic: str, count: int) -> list[str]:
     hits = knowledge.handbook().rank(topic, limit=3 * max(count, 1))
     fitting = [hit for hit in hits if hit.coverage >= 0.5 and hit.score >= 0.25 * hits[0].score]
     headings = [hit.passage.heading for hit in fitting]
-    plain = [f"{topic}: what it is", f"{topic}: how it works", f"{topic}: when to use it", f"{topic}: what goes wrong", f"{topic}: limits"]
-    if topic.strip().lower().startswith(("what", "how", "why", "when", "who", "where", "which", "is ", "does ", "can ")):
-        plain = [f"{topic.rstrip('?')}?", f"Background: {topic.rstrip('?')}", f"Examples: {topic.rstrip('?')}", f"Limits: {topic.rstrip('?')}"]
+    plain = [
+        f"{topic}: what it is",
+        f"{topic}: how it works",
+        f"{topic}: when to use it",
+        f"{topic}: what goes wrong",
+        f"{topic}: limits",
+    ]
+    if (
+        topic.strip()
+        .lower()
+        .startswith(("what", "how", "why", "when", "who", "where", "which", "is ", "does ", "can "))
+    ):
+        plain = [
+            f"{topic.rstrip('?')}?",
+            f"Background: {topic.rstrip('?')}",
+            f"Examples: {topic.rstrip('?')}",
+            f"Limits: {topic.rstrip('?')}",
+        ]
     found = list(dict.fromkeys([*headings, *plain]))
     while len(found) < count:
         found.append(f"{topic}, part {len(found) + 1}")
@@ -211,7 +348,13 @@ def rephrase(question: str, count: int) -> list[str]:
     close = [hit.passage.heading for hit in knowledge.handbook().rank(question, limit=count + 2) if hit.coverage >= 0.3]
     bare = question.strip().rstrip("?. ")
     keys = " ".join(dict.fromkeys(word for word in words(bare) if stem(word) in terms(bare))) or bare
-    plain = [f"Explain {keys}.", f"{keys.capitalize()} in practice", f"{keys.capitalize()}: definition and example", f"Problems with {keys}", f"{keys.capitalize()} in asyncio"]
+    plain = [
+        f"Explain {keys}.",
+        f"{keys.capitalize()} in practice",
+        f"{keys.capitalize()}: definition and example",
+        f"Problems with {keys}",
+        f"{keys.capitalize()} in asyncio",
+    ]
     others = [one for one in dict.fromkeys([*close, *plain]) if one.rstrip("?. ").lower() != bare.lower()]
     return others[:count]
 
@@ -222,7 +365,11 @@ def standalone(question: str, earlier: Sequence[str]) -> str:
     before = next((text for text in reversed(earlier) if terms(text)), "")
     if not pointing or not before:
         return question
-    asked = re.match(r"\W*(?:what|who|how|when|where|why)\s+(?:is|are|does|do|should|can)\s+(?:i use )?((?:an?|the)\s+)?(.+?)\W*$", before, re.IGNORECASE)
+    asked = re.match(
+        r"\W*(?:what|who|how|when|where|why)\s+(?:is|are|does|do|should|can)\s+(?:i use )?((?:an?|the)\s+)?(.+?)\W*$",
+        before,
+        re.IGNORECASE,
+    )
     thing = f"{asked[1] or ''}{asked[2]}" if asked else before.rstrip("?. ")
     if asked and re.search(r"\b(?:does|do)\b", before[: asked.start(2)], re.IGNORECASE) and len(asked[2].split()) > 1:
         thing = thing.rsplit(" ", 1)[0]
@@ -234,7 +381,9 @@ def research(query: str) -> str:
     text = about(query)
     hits = [hit for hit in knowledge.handbook().rank(text, limit=2) if hit.coverage >= 0.3]
     notes = [
-        f"- {sentence} ({hit.passage.page})" for hit in hits for sentence in best_window(prose(hit.passage.text), text, 2)
+        f"- {sentence} ({hit.passage.page})"
+        for hit in hits
+        for sentence in best_window(knowledge.statement(hit.passage), text, 2)
     ]
     return "\n".join(notes) or f"- Nothing found on {text}."
 
@@ -259,7 +408,9 @@ def lengthen(topic: str, size: int) -> str:
     home = hits[0].passage.page
     near = [hit.passage for hit in hits]
     rest = [passage for passage in knowledge.handbook().passages if passage not in near]
-    ordered = sorted(near, key=lambda passage: passage.page != home) + sorted(rest, key=lambda passage: passage.page != home)
+    ordered = sorted(near, key=lambda passage: passage.page != home) + sorted(
+        rest, key=lambda passage: passage.page != home
+    )
     paragraphs: list[str] = []
     count = 0
     for passage in ordered:
@@ -276,8 +427,18 @@ def angle(user: str) -> str | None:
     topic = about(user) if name else ""
     for pattern, _ in _ANGLE_WORDS:
         topic = pattern.sub("", topic)
-    topic = re.sub(r"\b(?:from )?(?:the )?(?:perspective|point of view|view|side|standpoint) of (?:an?|the)?\b|\b(?:perspective|viewpoint|view)\b", "", topic, flags=re.IGNORECASE)
-    hits = [hit for hit in knowledge.handbook().rank(topic, limit=8) if knowledge.covers(hit)] if name and terms(topic) else []
+    topic = re.sub(
+        r"\b(?:from )?(?:the )?(?:perspective|point of view|view|side|standpoint) of (?:an?|"
+        r"the)?\b|\b(?:perspective|viewpoint|view)\b",
+        "",
+        topic,
+        flags=re.IGNORECASE,
+    )
+    hits = (
+        [hit for hit in knowledge.handbook().rank(topic, limit=8) if knowledge.covers(hit)]
+        if name and terms(topic)
+        else []
+    )
     if not hits or name is None:
         return None
     hints = set(map(stem, _ANGLES[name].split()))
@@ -301,7 +462,9 @@ def summarize(text: str, size: int) -> list[str]:
         own = set(terms(found[place]))
         return sum(common[term] - 1 for term in own) / (len(own) + 4) + (0.6 if place == 0 else 0.0)
 
-    return [found[place] for place in sorted(sorted(range(len(found)), key=lambda place: (-worth(place), place))[:size])]
+    return [
+        found[place] for place in sorted(sorted(range(len(found)), key=lambda place: (-worth(place), place))[:size])
+    ]
 
 
 def _distinct(text: str) -> list[str]:
@@ -309,7 +472,9 @@ def _distinct(text: str) -> list[str]:
     kept: dict[str, str] = {}
     for sentence in sentences(text):
         key = " ".join(words(sentence))
-        if key and not re.fullmatch(r"(?:notes?|draft|answer|summary|perspective|section|source)\s*\w*:?", sentence, re.IGNORECASE):
+        if key and not re.fullmatch(
+            r"(?:notes?|draft|answer|summary|perspective|section|source)\s*\w*:?", sentence, re.IGNORECASE
+        ):
             kept.setdefault(key, sentence)
     return list(kept.values())
 
@@ -334,7 +499,7 @@ def edit(draft: str) -> str:
                 plain = re.sub(wordy, short, plain, flags=re.IGNORECASE)
             plain = re.sub(r"\s+([,.;!?])", r"\1", plain).strip()
             plain = plain[:1].upper() + plain[1:]
-            plain = plain if not plain or plain[-1] in ".!?:])\"" else f"{plain}."
+            plain = plain if not plain or plain[-1] in '.!?:])"' else f"{plain}."
             key = " ".join(words(plain))
             if key and key not in seen:
                 seen.add(key)
@@ -357,84 +522,3 @@ def review(draft: str) -> str:
     if edit(draft) != draft.strip():
         remarks.append("It repeats itself or has filler words; tighten it.")
     return " ".join(["Revise.", *remarks]) if remarks else f"Approved: {len(found)} sentences, {count} words."
-
-
-# ---- the form of an answer
-
-_SENTENCES = re.compile(rf"\b(?:in|with|using|use|at most|max(?:imum)?(?: of)?|no more than|exactly|only|a)\s+(?:at most |only |exactly |just |about |no more than )?(?:{_N}|a single|a|one)\s*(?:short |concise |brief |plain )?sentences?\b|\b{_N} sentences? (?:max(?:imum)?|at most|or (?:less|fewer))\b|\b(?:one|single)[- ]sentence\b", re.IGNORECASE)
-_WORDS = re.compile(r"\b(?:in|with|under|within|below|fewer than|less than|at most|no more than|max(?:imum)?(?: of)?|about|around|exactly|of|up to|write|use)\s+(?:at most |about |around |exactly |under |fewer than |less than |no more than |up to )?(\d{1,4}|one|two|three|four|five|six|seven|eight|nine|ten)[- ]words?\b|\b(\d{1,4})[- ]words?(?: or (?:less|fewer)| max(?:imum)?|\b)|\b(?:one|single)[- ]word\b", re.IGNORECASE)
-_BULLETS = re.compile(rf"\b(?:{_N}\s+(?:short |key |main )?)?(?:bullet(?:s|ed)?(?:[ -]points?|[ -]list)?|bullet list)\b|\bas an? (?:\w+ )?list\b|\bin (?:list|bullet) form\b|\blist (?:of )?{_N} (?:points|facts|things|reasons|items)\b|\b{_N} (?:key |main )?(?:points|facts|reasons|items)\b", re.IGNORECASE)
-_NUMBERED = re.compile(r"\b(?:numbered list|numbered|as steps|step by step)\b", re.IGNORECASE)
-_CASE = re.compile(r"\b(?:in|all) (?:upper ?case|all caps|capitals)\b", re.IGNORECASE)
-
-
-def _words_wanted(instruction: str) -> int | None:
-    found = _WORDS.search(instruction)
-    return number_of(found[1] or found[2], 1) if found else None
-
-
-def wants_length(instruction: str) -> int | None:
-    """Return how many words a long answer should have if one is asked for, or `None`."""
-    wanted = _words_wanted(instruction)
-    if wanted and wanted > 60:
-        return wanted
-    return 250 if _LONG.search(instruction) else None
-
-
-def wants_form(instruction: str) -> bool:
-    """Tell whether an instruction asks for a list."""
-    return bool(_BULLETS.search(instruction) or _NUMBERED.search(instruction))
-
-
-def shape(text: str, instruction: str) -> str:
-    """Bring an answer into the form that the instruction asks for: sentences, words, a list, capitals."""
-    wanted = _SENTENCES.search(instruction)
-    if wanted:
-        count = number_of(wanted[1] or wanted[2], 1)
-        text = " ".join(sentences(text)[:count])
-    limit = _words_wanted(instruction)
-    if limit and len(text.split()) > limit:
-        text = _cut(text, limit)
-    bullets = _BULLETS.search(instruction)
-    if (bullets or _NUMBERED.search(instruction)) and not text.lstrip().startswith(("- ", "1. ", "#")):
-        given = next((group for group in bullets.groups() if group), None) if bullets else None
-        items = [one for line in text.splitlines() for one in sentences(line)][: number_of(given, 10)]
-        marks = [f"{n}." for n in range(1, len(items) + 1)] if _NUMBERED.search(instruction) else ["-"] * len(items)
-        text = "\n".join(f"{mark} {item}" for mark, item in zip(marks, items, strict=True))
-    return text.upper() if _CASE.search(instruction) else text
-
-
-def _cut(text: str, limit: int) -> str:
-    """Return at most `limit` words: whole sentences if they use most of them, else the first words."""
-    whole: list[str] = []
-    left = limit
-    for paragraph in text.split("\n\n"):
-        kept = []
-        for sentence in sentences(paragraph):
-            left -= len(sentence.split())
-            if left < 0:
-                break
-            kept.append(sentence)
-        whole += [" ".join(kept)] if kept else []
-        if left < 0:
-            break
-    if sum(len(one.split()) for one in whole) >= 0.6 * limit:
-        return "\n\n".join(whole)
-    return " ".join(text.split()[:limit]).rstrip(",;:.-") + "."
-
-
-_ASIDE = re.compile(
-    r"^\W*(?:question|q)\s*#?\d*\s*[:.)]\s*|\b(?:please|briefly|in detail|in depth|at length|to me|for me|in plain (?:words|english)|in simple terms|in your own words|step by step)\b|"
-    r"\b(?:like|as if) i(?:'m| am| were) \w+(?: years old)?\b|\b(?:from|for) (?:the )?(?:perspective|point of view|viewpoint)?(?: of)? ?(?:an? )(?:beginner|novice|manager|engineer|student|child|practitioner)\b|"
-    r"\b(?:answer|reply|respond|write|use|keep it)(?: (?:me|it|only|just|back))*(?=\s*[.!]?\s*$)|\b(?:list|give|name|tell)\s+(?:me )?(?:the )?(?:\d+|two|three|four|five|six|seven|some|key|main)?\s*(?:key |main )?(?:facts|points|reasons|things|items)\b",
-    re.IGNORECASE,
-)
-
-
-def bare(question: str) -> str:
-    """Return a question without what it says of the form of its answer."""
-    short = question
-    for pattern in (_SENTENCES, _WORDS, _BULLETS, _NUMBERED, _CASE, _ASIDE):
-        short = pattern.sub(" ", short)
-    short = re.sub(r"\s+([?.!,:])", r"\1", " ".join(short.split())).lstrip(" :,.;-")
-    return short if terms(short) else question

@@ -1,0 +1,153 @@
+"""`chart`: measured curves in the timelines' style, for figures such as throughput against concurrency."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from awaitsee.observe import style
+from awaitsee.observe.sheet import Box, Line, Mark, Measure, Sheet, Text, shorten, snap
+from awaitsee.observe.timeline import Picture
+
+MARGIN = 0.16
+HEIGHT = 2.3
+DOT = 0.085
+LINE = 0.17
+MOST_TICKS = 6
+# The shapes set the curves apart in grey, where the colours may not; the words at their ends do everywhere.
+CURVES = (("dot", style.RUNNING), ("square", "#2f7fbf"), ("triangle", style.HELD), ("diamond", "#1f6b55"))
+
+Points = Sequence[tuple[float, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Maps values to inches."""
+
+    low: float
+    high: float
+    start: float
+    stop: float
+    log: bool = False
+
+    def at(self, value: float) -> float:
+        low, high, value = (math.log(each) if self.log else each for each in (self.low, self.high, value))
+        return snap(self.start + (self.stop - self.start) * (value - low) / (high - low))
+
+
+def chart(
+    curves: Mapping[str, Points], title: str = "", *, x: str, y: str, log_x: bool = False, width: float = 10.0
+) -> Picture:
+    """Draw measured points as curves, each with its name at its end; the y axis begins at 0.
+
+    Args:
+        curves: the points `(x, y)` of each curve, in order of x, by the curve's name; at most four.
+        title: the finding that the figure shows.
+        x: what the x axis measures, with its unit.
+        y: what the y axis measures, with its unit.
+        log_x: a logarithmic x axis; all x must be above 0 then.
+        width: inches; text keeps its size.
+
+    Raises:
+        ValueError: there is nothing to draw, there are more than four curves, or a value does not fit the axes.
+    """
+    from awaitsee.observe import drawing
+
+    named = {name: list(points) for name, points in curves.items()}
+    _refuse_what_cannot_be_drawn(named, log_x)
+    words = _describe(named, title, x, y)
+    return Picture(words, title, _compose(named, title, x, y, log_x, width, drawing.measure), ())
+
+
+def _refuse_what_cannot_be_drawn(curves: Mapping[str, Points], log_x: bool) -> None:
+    if not curves or not all(curves.values()):
+        raise ValueError('There is nothing to draw: give each curve its points, as in chart({"measured": [(1, 2.0)]}).')
+    if len(curves) > len(CURVES):
+        raise ValueError(f"A chart holds at most {len(CURVES)} curves, not {len(curves)}: draw two charts.")
+    values = [value for points in curves.values() for point in points for value in point]
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError("A point of the chart is not a finite number.")
+    if min(y for points in curves.values() for _, y in points) < 0:
+        raise ValueError("The y axis begins at 0: a negative value cannot be drawn.")
+    if log_x and min(x for points in curves.values() for x, _ in points) <= 0:
+        raise ValueError("A logarithmic x axis needs values above 0.")
+
+
+def _describe(curves: Mapping[str, Points], title: str, x: str, y: str) -> str:
+    """Name what is drawn, without the measured values: those differ from run to run, and nbval compares this."""
+    places = sorted({place for points in curves.values() for place, _ in points})
+    head = f'Chart "{title}": ' if title else "Chart: "
+    return f"{head}{y} against {x} from {places[0]:g} to {places[-1]:g}; {', '.join(curves)}"
+
+
+def _compose(
+    curves: Mapping[str, Points], title: str, x: str, y: str, log_x: bool, width: float, measure: Measure
+) -> Sheet:
+    sheet = Sheet(width)
+    top = MARGIN
+    if title:
+        words = shorten(title, width - 2 * MARGIN, style.TITLE_SIZE, measure, bold=True)
+        sheet.add(Text(MARGIN, top + 0.11, words, style.TITLE_SIZE, bold=True))
+        top += 0.33
+    sheet.add(Text(MARGIN, top + 0.08, y, style.TEXT_SIZE, style.SOFT))
+    top += 0.28
+    bottom = top + HEIGHT
+    heights = _round_ticks(max(value for points in curves.values() for _, value in points))
+    names = {name: shorten(name, 0.3 * width, style.TEXT_SIZE, measure, bold=True) for name in curves}
+    left = MARGIN + max(measure(f"{tick:g}", style.SMALL_SIZE, False) for tick in heights) + 0.16
+    right = width - MARGIN - max(measure(name, style.TEXT_SIZE, True) for name in names.values()) - 0.3
+    up = _Scale(0.0, heights[-1], bottom, top)
+    places = sorted({place for points in curves.values() for place, _ in points})
+    across = _x_scale(places, left, right, log_x)
+    for tick in heights:
+        at = up.at(tick)
+        sheet.add(Line(left, at, right, at, style.RULE if tick == 0 else style.GRID, 0.8))
+        sheet.add(Text(left - 0.1, at, f"{tick:g}", style.SMALL_SIZE, style.SOFT, align="right"))
+    taken = -math.inf
+    for place in places:
+        label = f"{place:g}"
+        half = measure(label, style.SMALL_SIZE, False) / 2
+        if across.at(place) - half > taken + 0.08:
+            sheet.add(Line(across.at(place), bottom, across.at(place), bottom + 0.04, style.RULE, 0.8))
+            sheet.add(Text(across.at(place), bottom + 0.13, label, style.SMALL_SIZE, style.SOFT, align="center"))
+            taken = across.at(place) + half
+    sheet.add(Text((left + right) / 2, bottom + 0.35, x, style.TEXT_SIZE, style.SOFT, align="center"))
+    _draw_curves(sheet, curves, names, across, up)
+    sheet.height = snap(bottom + 0.35 + 0.08 + MARGIN)
+    sheet.items.insert(0, Box(0, 0, sheet.width, sheet.height, "card"))
+    return sheet
+
+
+def _x_scale(places: Sequence[float], left: float, right: float, log_x: bool) -> _Scale:
+    low, high = places[0], places[-1]
+    if low == high:
+        low, high = (low / 2, high * 2) if log_x else (low - 1, high + 1)
+    return _Scale(low, high, left + 0.12, right, log_x)
+
+
+def _round_ticks(highest: float) -> list[float]:
+    """Return round numbers from 0 to the first one that is not below `highest`."""
+    rough = (highest or 1.0) / (MOST_TICKS - 1)
+    power = 10.0 ** math.floor(math.log10(rough))
+    step = next(power * factor for factor in (1, 2, 5, 10) if power * factor >= rough * 0.999)
+    return [round(index * step, 12) for index in range(math.ceil(highest / step - 1e-9) + 1)] if highest else [0.0, 1.0]
+
+
+def _draw_curves(
+    sheet: Sheet, curves: Mapping[str, Points], names: Mapping[str, str], across: _Scale, up: _Scale
+) -> None:
+    ends: list[tuple[float, float, str, str]] = []
+    for (name, points), (shape, colour) in zip(curves.items(), CURVES, strict=False):
+        placed = [(across.at(place), up.at(value)) for place, value in points]
+        for (x0, y0), (x1, y1) in zip(placed, placed[1:], strict=False):
+            sheet.add(Line(x0, y0, x1, y1, colour, 1.8, order=4))
+        for at, height in placed:
+            sheet.add(Mark(at, height, DOT, shape, colour))
+        ends.append((placed[-1][1], placed[-1][0], names[name], colour))
+    lowest = -math.inf
+    # From the top down, each name no higher than its curve's end and none on top of another.
+    for height, at, name, colour in sorted(ends):
+        height = max(height, lowest + LINE)
+        sheet.add(Text(at + 0.14, height, name, style.TEXT_SIZE, colour, bold=True))
+        lowest = height

@@ -1,0 +1,72 @@
+"""Measured curves: what is refused, what is said, and where things lie on the sheet."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from awaitsee import chart
+from awaitsee.observe.sheet import Mark, Text
+
+POINTS = [(1.0, 1.0), (10.0, 7.5), (50.0, 9.0)]
+
+
+def test_the_text_names_the_curves_and_holds_no_measured_value() -> None:
+    one = chart({"slots": POINTS}, "The finding", x="calls", y="times as fast")
+    other = chart({"slots": [(x, y * 1.3) for x, y in POINTS]}, "The finding", x="calls", y="times as fast")
+    assert repr(one) == 'Chart "The finding": times as fast against calls from 1 to 50; slots'
+    assert repr(one) == repr(other)
+    assert one.png != other.png
+
+
+def test_the_same_points_give_the_same_bytes() -> None:
+    assert chart({"a": POINTS}, x="x", y="y").png == chart({"a": POINTS}, x="x", y="y").png
+
+
+def test_more_is_higher_and_further_right() -> None:
+    marks = [item for item in chart({"a": POINTS}, x="x", y="y").sheet.items if isinstance(item, Mark)]
+    assert [mark.x for mark in marks] == sorted(mark.x for mark in marks)
+    assert [mark.y for mark in marks] == sorted((mark.y for mark in marks), reverse=True)
+
+
+def test_a_logarithmic_axis_spaces_factors_evenly() -> None:
+    points = [(1.0, 1.0), (10.0, 1.0), (100.0, 1.0)]
+    marks = [item for item in chart({"a": points}, x="x", y="y", log_x=True).sheet.items if isinstance(item, Mark)]
+    assert math.isclose(marks[1].x - marks[0].x, marks[2].x - marks[1].x, abs_tol=0.02)
+
+
+def test_the_names_of_curves_that_end_together_do_not_overlap() -> None:
+    sheet = chart({name: POINTS for name in "abcd"}, x="calls", y="rate").sheet
+    heights = sorted(item.y for item in sheet.items if isinstance(item, Text) and item.words in set("abcd"))
+    assert len(heights) == 4
+    assert all(below - above > 0.15 for above, below in zip(heights, heights[1:], strict=False))
+
+
+@pytest.mark.parametrize("points", [[(3.0, 2.0)], [(3.0, 0.0)], [(0.0, 0.0), (1.0, 0.0)], [(1.0, 1e-9), (2.0, 1e9)]])
+def test_odd_points_can_be_drawn(points: Sequence[tuple[float, float]]) -> None:
+    assert chart({"a": points}, x="x", y="y").png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("curves", "log_x", "words"),
+    [
+        ({}, False, "nothing to draw"),
+        ({"a": []}, False, "nothing to draw"),
+        ({name: POINTS for name in "abcde"}, False, "at most 4 curves"),
+        ({"a": [(1.0, math.nan)]}, False, "not a finite number"),
+        ({"a": [(1.0, -1.0)]}, False, "begins at 0"),
+        ({"a": [(0.0, 1.0)]}, True, "values above 0"),
+    ],
+)
+def test_what_cannot_be_drawn_is_refused(curves: dict[str, Sequence[tuple[float, float]]], log_x: bool, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        chart(curves, x="x", y="y", log_x=log_x)
+
+
+def test_it_is_saved_as_a_page_without_a_table_of_lanes(tmp_path: Path) -> None:
+    chart({"a <b>": POINTS}, "A & B", x="x", y="y").save(tmp_path / "chart.html")
+    page = (tmp_path / "chart.html").read_text(encoding="utf-8")
+    assert "<table" not in page and "A &amp; B" in page and "a <b>" not in page
