@@ -1,7 +1,7 @@
 """What `observe` costs: on a loop that does nothing but switch, and on 200 calls of a chat model, beside viztracer.
 
-Runs with and without alternate, and the medians are compared, so that a busy machine hits both alike. viztracer is measured
-when it is installed. Run: `python benchmarks/recorder.py`.
+Runs with and without alternate, and the medians are compared, so that a busy machine hits both alike. viztracer is
+measured when it is installed. Run: `python benchmarks/recorder.py`.
 """
 
 from __future__ import annotations

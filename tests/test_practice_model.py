@@ -981,6 +981,20 @@ def test_a_reply_takes_little_of_the_servers_time() -> None:
     assert (time.perf_counter() - started) / 150 < 0.02
 
 
+@pytest.mark.parametrize("piece", [" ", "\n", "(", "1+", "1", "A ", "x and ", "what? ", "[1] ", "`", "<a ", '"'])
+def test_a_long_senseless_prompt_takes_time_in_proportion(piece: str) -> None:
+    def seconds(size: int) -> float:
+        text = piece * (size // len(piece))
+        started = time.perf_counter()
+        reply(prompt(text, tools=TOOLS))
+        reply(prompt(text, schema=fields(name=TEXT, age={"type": "integer"})))
+        return time.perf_counter() - started
+
+    seconds(3000)
+    # sixteen times the text: 16 times the time would be in proportion, 256 times would not
+    assert seconds(48_000) < 100 * (seconds(3000) + 0.005)
+
+
 @pytest.mark.parametrize(
     ("expression", "value"),
     [

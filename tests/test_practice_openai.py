@@ -181,7 +181,7 @@ def test_chat_openai(server: PracticeServer) -> None:
         assert joined.usage_metadata == answer.usage_metadata
         called = await llm.bind_tools([get_weather]).ainvoke("What is the weather in Paris and in Rome?")
         assert [call["args"] for call in called.tool_calls] == [{"city": "Paris"}, {"city": "Rome"}]
-        together = None
+        together: Any = None
         async for chunk in llm.bind_tools([get_weather]).astream("What is the weather in Paris and in Rome?"):
             together = chunk if together is None else together + chunk
         assert together is not None and together.tool_calls == called.tool_calls

@@ -837,6 +837,41 @@ def test_a_task_factory_that_was_set_goes_on_working() -> None:
     asyncio.run(main())
 
 
+def test_tasks_in_pure_python_and_tasks_that_no_factory_made() -> None:
+    def factory(loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> Any:
+        return asyncio.tasks._PyTask(coro, loop=loop, **kwargs)  # type: ignore[attr-defined]
+
+    async def past_the_factory() -> None:
+        await asyncio.Task(nap(0.01), loop=asyncio.get_running_loop(), name="direct")
+
+    async def main() -> None:
+        run = await observe(past_the_factory())
+        assert outcomes(run) == {"past_the_factory": "returned", "direct": "returned"}
+        asyncio.get_running_loop().set_task_factory(factory)
+        run = await observe(five())
+        assert [len(task.steps) for task in run.tasks] == [2] * 6
+        assert run.peak_tasks == 5
+
+    asyncio.run(main())
+
+
+def test_a_hook_that_cannot_start_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async def main() -> None:
+        coroutine = nap()
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            with pytest.raises(RuntimeError, match="new thread"):
+                await observe(coroutine)
+        coroutine.close()
+        assert asyncio.get_running_loop().get_task_factory() is None
+        assert (await observe(nap(0))).result == 0
+
+    asyncio.run(main())
+
+
 def test_a_factory_that_fails() -> None:
     def refusing(loop: asyncio.AbstractEventLoop, coro: Any, **kwargs: Any) -> asyncio.Task[Any]:
         if coro.__qualname__.endswith("nap"):

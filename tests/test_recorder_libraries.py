@@ -23,7 +23,7 @@ import pytest
 
 from awaitsee import journal
 from awaitsee.journal import RUN_HEADER, TASK_HEADER, Request
-from awaitsee.observe import Observation, observe
+from awaitsee.observe import Observation, observe, recorder
 from awaitsee.practice import Fault, practice_server
 from awaitsee.practice.handle import PracticeServer
 
@@ -201,7 +201,9 @@ asyncio.run(outer())
     assert done.stdout.strip() == "[True, True, True]", done.stderr
 
 
-def test_a_dead_journal_neither_hangs_nor_fails() -> None:
+def test_a_dead_journal_neither_hangs_nor_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorder, "_JOURNAL_SECONDS", 0.2)
+
     class Dead:
         url = "http://127.0.0.1:9"
 

@@ -24,23 +24,17 @@ def acquire(loop: asyncio.AbstractEventLoop) -> LoopWatch:
     """Begin to record what `loop` does; every call needs one `release`."""
     with _lock:
         if not _watches:
-            _patches.append(Patch(events.Handle, "_run", timed_run))
-            _patches.append(Patch(pool._WorkItem, "__init__", noting_init))
-            _patches.append(Patch(pool._WorkItem, "run", noting_run))
-            _imports.append(
-                WhenImported(
-                    {
-                        "httpx._transports.default": _patch_httpx,
-                        "httpx2._transports.default": _patch_httpx,
-                        "aiohttp.client_reqrep": _patch_aiohttp,
-                        "anyio._backends._asyncio": _patch_anyio,
-                    }
-                )
-            )
+            _install()
         watch = _watches.get(loop)
         if watch is None:
             watch = LoopWatch(loop)
-            watch.start()
+            try:
+                watch.start()
+            except BaseException:
+                watch.stop()
+                if not _watches:
+                    _uninstall()
+                raise
             _watches[loop] = watch
         watch.users += 1
         return watch
@@ -54,10 +48,30 @@ def release(watch: LoopWatch) -> None:
             del _watches[watch.loop]
             watch.stop()
         if not _watches:
-            while _imports:
-                _imports.pop().stop()
-            while _patches:
-                _patches.pop().undo()
+            _uninstall()
+
+
+def _install() -> None:
+    _patches.append(Patch(events.Handle, "_run", timed_run))
+    _patches.append(Patch(pool._WorkItem, "__init__", noting_init))
+    _patches.append(Patch(pool._WorkItem, "run", noting_run))
+    _imports.append(
+        WhenImported(
+            {
+                "httpx._transports.default": _patch_httpx,
+                "httpx2._transports.default": _patch_httpx,
+                "aiohttp.client_reqrep": _patch_aiohttp,
+                "anyio._backends._asyncio": _patch_anyio,
+            }
+        )
+    )
+
+
+def _uninstall() -> None:
+    while _imports:
+        _imports.pop().stop()
+    while _patches:
+        _patches.pop().undo()
 
 
 def _patch_httpx(module: ModuleType) -> None:

@@ -61,7 +61,8 @@ class LoopWatch:
         if self._timer is not None:
             self._timer.cancel()
         self._stop.set()
-        self._thread.join(timeout=1.0)
+        if self._thread.ident is not None:
+            self._thread.join(timeout=1.0)
 
     def beats_between(self, begin: float, end: float) -> list[tuple[float, float]]:
         """Return the beats that were due in that time; one that is overdue counts as coming now."""

@@ -11,7 +11,7 @@ import functools
 import re
 import sys
 import sysconfig
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import CodeType, CoroutineType, FrameType
 from typing import Any, Literal, NamedTuple

@@ -25,7 +25,7 @@ BLOCK_SECONDS = 0.05
 """A step as long as this holds the loop."""
 MAX_STEPS = 1 << 17
 """Beyond so many numbers a task's steps are joined in pairs."""
-_STEP_NAMES = frozenset({"task_wakeup", "_Task__step", "_Task__wakeup"})
+_STEP_NAMES = frozenset({"task_wakeup", "__step", "__wakeup"})
 
 RUN: ContextVar[Run | None] = ContextVar("awaitsee_run", default=None)
 """The innermost run whose context this is."""

@@ -37,6 +37,8 @@ _SLICE = 0.05
 """Real seconds between two looks at what else might have happened."""
 _CLEANUP_SECONDS = 10.0
 """Simulated seconds that cancelled tasks have to end."""
+_WAIT_FOR_ONE = ("as_completed.<locals>._wait_for_one", "_AsCompletedIterator._wait_for_one")
+_WAITS_FOR_TASKS = frozenset({"TaskGroup.__aexit__", "_wait", *_WAIT_FOR_ONE})
 _WRAP_FUTURE = asyncio.wrap_future.__code__
 
 
@@ -47,8 +49,8 @@ class Waiting:
     task: str
     file: str
     line: int
-    parent: bool
-    """It made other tasks that wait, so it most likely waits for them."""
+    for_tasks: bool
+    """What it waits for is other tasks."""
 
 
 class SimulatedThread(threading.Thread):
@@ -357,15 +359,26 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         if main_alive or ending in ("deadlock", "out of time", "stuck"):
             self.elapsed = self._now
         alive = self.log.close(asyncio.all_tasks(self))
-        parents = {record.parent for record, _ in alive}
         self.leaked = [record.name for record, task in alive if task is not self.main]
         for record, task in alive:
             place = place_in(task.get_coro())
             if place is not None:
-                self.waiting.append(Waiting(record.name, *place, parent=record.id in parents))
+                self.waiting.append(Waiting(record.name, *place, for_tasks=_waits_for_tasks(task)))
         self._deadline = self._now + _CLEANUP_SECONDS
         if self.main is not None and main_alive:
             self.main.cancel()
+
+
+def _waits_for_tasks(task: asyncio.Task[Any]) -> bool:
+    future = getattr(task, "_fut_waiter", None)
+    if isinstance(future, asyncio.Task) or type(future).__name__ == "_GatheringFuture":
+        return True
+    coroutine: Any = task.get_coro()
+    names = []
+    while (code := getattr(coroutine, "cr_code", None)) is not None:
+        names.append(code.co_qualname)
+        coroutine = coroutine.cr_await
+    return not _WAITS_FOR_TASKS.isdisjoint(names)
 
 
 def _is_anyios(thread: Any, loop: asyncio.AbstractEventLoop) -> bool:

@@ -30,7 +30,7 @@ from awaitsee.observe.origin import shown_file
 from awaitsee.observe.simulated_loop import Ending, SimulatedLoop, Waiting
 from awaitsee.observe.simulator import Supervisor, Worker, called
 
-_MOST_NAMED = 5
+_MOST_PLACES = 5
 _LIMIT, _WALL = 60.0, 3.0
 
 
@@ -230,29 +230,34 @@ def _line(file: str, line: int) -> str:
     return f"{shown_file(file)}, line {line}" + (f": {code}" if code else "")
 
 
-def _tasks_at(simulation: Simulation, verb: str) -> str:
-    """Say which task is where, without those that wait for others."""
-    named = [wait for wait in simulation.waiting if not wait.parent] or simulation.waiting
-    said = [f"task {wait.task!r} {verb} at {_line(wait.file, wait.line)}" for wait in named[:_MOST_NAMED]]
-    if len(named) > _MOST_NAMED:
-        said.append(f"and {len(named) - _MOST_NAMED} more")
-    return "; ".join(said) or "the function waits"
+def _tasks_at(simulation: Simulation, does: str, do: str) -> str:
+    """Say which tasks are where, without those that wait for other tasks."""
+    places: dict[tuple[str, int], list[str]] = {}
+    for wait in [wait for wait in simulation.waiting if not wait.for_tasks] or simulation.waiting:
+        places.setdefault((wait.file, wait.line), []).append(wait.task)
+    said = []
+    for (file, line), tasks in places.items():
+        who = f"task {tasks[0]!r} {does}" if len(tasks) == 1 else f"{len(tasks)} tasks like {tasks[0]!r} {do}"
+        said.append(f"{who} at {_line(file, line)}")
+    if len(said) > _MOST_PLACES:
+        said[_MOST_PLACES:] = [f"more at {len(said) - _MOST_PLACES} other places"]
+    return "; ".join(said) or f"the function {does}"
 
 
 def _deadlock(simulation: Simulation) -> str:
-    whom = "it" if len(simulation.waiting) <= 1 else "one of them"
-    return f"{_tasks_at(simulation, 'waits')}; nobody is left to wake {whom}."
+    alone = len(simulation.waiting) <= 1
+    return f"{_tasks_at(simulation, 'waits', 'wait')}; nobody is left to wake {'it' if alone else 'them'}."
 
 
 def _out_of_time(simulation: Simulation) -> str:
-    return f"not finished after {simulation.elapsed:g} simulated seconds: {_tasks_at(simulation, 'is')}."
+    return f"not finished after {simulation.elapsed:g} simulated seconds: {_tasks_at(simulation, 'is', 'are')}."
 
 
 def _stuck(simulation: Simulation) -> str:
     if simulation.held:
         block = simulation.held[-1]
         return f"simulated time stands still: the loop is held at {_line(block.file, block.line)}."
-    return f"simulated time stands still: {_tasks_at(simulation, 'goes on')}."
+    return f"simulated time stands still: {_tasks_at(simulation, 'goes on', 'go on')}."
 
 
 _MESSAGES: dict[str, tuple[type[SimulationError], Callable[[Simulation], str]]] = {

@@ -86,7 +86,7 @@ _PAST = {
     "how old": r"\d",
     "where": r"\b(?:in|at|on|near) [A-Z]",
 }
-_AND = re.compile(r"\s*(?:,?\s+and\s+|\?\s+(?:and\s+)?)(?=(?:what|who|when|where|why|how|which)\b)", re.IGNORECASE)
+_NEXT_QUESTION = re.compile(r"(?:,?\s+and|\?(?:\s+and)?)\s+(?=(?:what|who|when|where|why|how|which)\b)", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,11 +197,16 @@ def _refusal(prompt: str) -> str:
     return NOT_SAID
 
 
+def questions(text: str) -> list[str]:
+    """Cut a text that asks several things into its questions."""
+    return [part for part in _NEXT_QUESTION.split(text) if part.strip()]
+
+
 def answer(given: Grounded, size: int = 2) -> str:
     """Quote the one or two sentences of the context that answer, each with its number where it has one."""
     lines = _lines(given.text)
     quotes: list[str] = []
-    for question in filter(None, _AND.split(given.question)):
+    for question in questions(given.question):
         for quote in quote_from(lines, question, size):
             if quote not in quotes:
                 quotes.append(quote)

@@ -10,9 +10,9 @@ from awaitsee.practice.places import cities
 from awaitsee.practice.text import NUMBER_WORDS, STOP_WORDS, sentences, word_set, words
 
 URL = re.compile(r"https?://[^\s<>\"')\]]+|(?<![\w/])/pages/[\w./-]*")
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+")
+EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,64}(?:\.[\w-]{1,64})+")
 QUOTED = re.compile(r"\"([^\"\n]+)\"|\u201c([^\u201d\n]+)\u201d|(?<!\w)'([^'\n]+)'(?!\w)|`([^`\n]+)`")
-NUMBER = re.compile(r"(?<![\w.])-?\d+(?:,\d{3})*(?:\.\d+)?(?![\w]*-\d)")
+NUMBER = re.compile(r"(?<![\w.])-?\d{1,15}(?:,\d{3})*(?:\.\d{1,15})?(?!\d|\w{0,20}-\d)")
 _DATE = re.compile(
     r"\b\d{4}-\d\d-\d\d\b|\b(?:today|tomorrow|yesterday|tonight)\b|\b(?:next |this |on )?(?:"
     r"Mon|Tues|Wednes|Thurs|Fri|Satur|Sun)day\b"
@@ -23,8 +23,10 @@ _DATE = re.compile(
 _CLOCK = re.compile(r"\b\d{1,2}:\d\d(?::\d\d)?(?: ?[ap]m)?\b|\b\d{1,2} ?[ap]m\b", re.IGNORECASE)
 _NAME = re.compile(r"\b[A-Z][\w\u00c0-\u024f'-]*(?:(?: (?:de|da|di|van|von|of|la|le|del))? [A-Z][\w\u00c0-\u024f'-]*)*")
 _OPERATOR = r"(?:\*\*|//|[-+*/%^\u00d7\u00f7])"
-_OPERAND = r"[-+]?\s*\(*\s*\d+(?:\.\d+)?\s*\)*"
-CALCULATION = re.compile(rf"(?<![\w.])\(*\s*{_OPERAND}(?:\s*{_OPERATOR}\s*{_OPERAND})+")
+_OPERAND = r"[-+(]*\d+(?:\.\d+)?\)*"
+CALCULATION = re.compile(rf"(?<![\w.(]){_OPERAND}(?:\s*{_OPERATOR}\s*{_OPERAND})+")
+_FARTHEST = 4000
+"""How many characters of a text are searched for what people write in a line: calculations, fields."""
 _SPOKEN = (
     (r"\bdivided by\b|\bover\b(?=\s*\d)", "/"),
     (r"\bmultiplied by\b|\btimes\b", "*"),
@@ -32,14 +34,14 @@ _SPOKEN = (
     (r"\bplus\b", "+"),
     (r"\bminus\b", "-"),
     (r"\bto the power of\b", "**"),
-    (r"\b(\d+)\s+squared\b", r"\1 ** 2"),
-    (r"(\d+(?:\.\d+)?) ?(?:%|percent) of (\d+(?:\.\d+)?)", r"\1 / 100 * \2"),
-    (r"\b(?:the )?sum of (\d+(?:\.\d+)?) and (\d+(?:\.\d+)?)", r"\1 + \2"),
-    (r"\b(?:the )?product of (\d+(?:\.\d+)?) and (\d+(?:\.\d+)?)", r"\1 * \2"),
-    (r"\badd (\d+(?:\.\d+)?) (?:and|to) (\d+(?:\.\d+)?)", r"\1 + \2"),
-    (r"\bmultiply (\d+(?:\.\d+)?) (?:and|by|with) (\d+(?:\.\d+)?)", r"\1 * \2"),
-    (r"\bdivide (\d+(?:\.\d+)?) by (\d+(?:\.\d+)?)", r"\1 / \2"),
-    (r"\bsubtract (\d+(?:\.\d+)?) from (\d+(?:\.\d+)?)", r"\2 - \1"),
+    (r"\b(\d{1,15})\s+squared\b", r"\1 ** 2"),
+    (r"((?<!\d)\d{1,15}(?:\.\d{1,15})?) ?(?:%|percent) of ((?<!\d)\d{1,15}(?:\.\d{1,15})?)", r"\1 / 100 * \2"),
+    (r"\b(?:the )?sum of ((?<!\d)\d{1,15}(?:\.\d{1,15})?) and ((?<!\d)\d{1,15}(?:\.\d{1,15})?)", r"\1 + \2"),
+    (r"\b(?:the )?product of ((?<!\d)\d{1,15}(?:\.\d{1,15})?) and ((?<!\d)\d{1,15}(?:\.\d{1,15})?)", r"\1 * \2"),
+    (r"\badd ((?<!\d)\d{1,15}(?:\.\d{1,15})?) (?:and|to) ((?<!\d)\d{1,15}(?:\.\d{1,15})?)", r"\1 + \2"),
+    (r"\bmultiply ((?<!\d)\d{1,15}(?:\.\d{1,15})?) (?:and|by|with) ((?<!\d)\d{1,15}(?:\.\d{1,15})?)", r"\1 * \2"),
+    (r"\bdivide ((?<!\d)\d{1,15}(?:\.\d{1,15})?) by ((?<!\d)\d{1,15}(?:\.\d{1,15})?)", r"\1 / \2"),
+    (r"\bsubtract ((?<!\d)\d{1,15}(?:\.\d{1,15})?) from ((?<!\d)\d{1,15}(?:\.\d{1,15})?)", r"\2 - \1"),
 )
 _DIGITS = {word: str(value) for word, value in NUMBER_WORDS.items()}
 _NOT_NAMES = word_set(
@@ -74,6 +76,7 @@ _TRAILING = re.compile(
 
 def calculations(text: str) -> list[str]:
     """Return the arithmetic in a text, also when it is spelled out: `17 times 23` gives `17 * 23`."""
+    text = text[:_FARTHEST]
     for number_word, digits in _DIGITS.items():
         text = re.sub(
             rf"\b{number_word}\b(?=\s+(?:plus|minus|times|divided|multiplied|squared|and\s+\w+\s*$))|"
@@ -204,6 +207,7 @@ _COUNTED = r"(?:\w+\s+)?(?:results?|pages?|hits?|passages?|items?|documents?|sou
 
 def number_for(field: str, text: str) -> float | None:
     """Return the number that a text gives for a field, by the words beside it."""
+    text = text[:_FARTHEST]
     spelled = re.sub(
         rf"\b(?:{'|'.join(_DIGITS)})\b", lambda match: _DIGITS[match[0].lower()], text, flags=re.IGNORECASE
     )

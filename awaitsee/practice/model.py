@@ -80,7 +80,6 @@ class Reply:
 MODEL_NAME = "practice-1"
 
 _LONGEST_QUESTION = 400
-_PARTS = re.compile(r"\s*(?:,?\s+and\s+|\?\s+(?:and\s+)?)(?=(?:what|who|when|where|why|how|which)\b)", re.IGNORECASE)
 _QUESTION_START = re.compile(
     r"\W*(?:what|what's|who|when|where|why|how|which|is|are|does|do|did|can|should|could|"
     r"would|will|explain|describe|define|tell|give|list|name|compare|write|show|find)\b",
@@ -114,6 +113,7 @@ def warm_up() -> None:
 
 def reply(prompt: Prompt) -> Reply:
     """Answer a prompt; the same prompt always gets the same reply."""
+    prompt = replace(prompt, messages=tuple(map(_tidied, prompt.messages)))
     calls = tooling.plan(prompt)
     if calls:
         made = tuple(
@@ -126,6 +126,14 @@ def reply(prompt: Prompt) -> Reply:
     if prompt.max_tokens is not None and 0 <= prompt.max_tokens < len(pieces):
         return Reply("".join(pieces[: prompt.max_tokens]), finish="length")
     return Reply(text)
+
+
+_LONG_GAP = re.compile(r"([^\S\n]{8})[^\S\n]+|(\n{3})\n+")
+
+
+def _tidied(message: Message) -> Message:
+    """Shorten long runs of blanks and line ends, which mean nothing and would take time to look through."""
+    return replace(message, text=_LONG_GAP.sub(r"\1\2", message.text))
 
 
 def _call_id(prompt: Prompt, place: int, name: str, arguments: dict[str, Any]) -> str:
@@ -241,7 +249,7 @@ def _from_handbook(turn: _Turn) -> str | None:
         found = writing.lengthen(question, wanted) if wanted else side
         if found:
             return found
-    parts = [part for part in _PARTS.split(question) if terms(part)]
+    parts = [part for part in context.questions(question) if terms(part)]
     if len(parts) > 1:
         answers = [" ".join(knowledge.answer(part, 2)) for part in parts]
         if any(answers):
@@ -380,6 +388,6 @@ def _without_schema(messages: Sequence[Message]) -> tuple[Message, ...]:
 
 
 _FORMAT_WORDS = re.compile(
-    r"[^.:?!\n]*(?:\bjson\b|```|\bschema\b|\bwell-formatted instance\b)[^.:?!\n]*[.:]?", re.IGNORECASE
+    r"[^.:?!\n]{0,200}(?:\bjson\b|```|\bschema\b|\bwell-formatted instance\b)[^.:?!\n]{0,200}[.:]?", re.IGNORECASE
 )
 """The parts of a sentence that only speak of the format."""

@@ -39,6 +39,8 @@ _SUBJECTS: dict[str, frozenset[str]] = {
 }
 _KNOWING = ("handbook", "search")
 _STRONG, _ENOUGH = 4.0, 2.0
+_LONGEST = 1500
+"""Characters of a question that are read for what to call."""
 _CLAUSE = re.compile(
     r"[;?!]\s*|\.\s+|,\s*(?:and\s+)?(?:then\s+|also\s+)?|\s+and\s+(?:then\s+|also\s+)?|"
     r"\s+then\s+|\s+as well as\s+|\s+or\s+(?=[A-Z])|\n+",
@@ -66,7 +68,7 @@ def plan(prompt: Prompt) -> list[Call]:
     if not prompt.tools or prompt.tool_choice == "none":
         return []
     question, since = turn(prompt.messages)
-    question = _in_full(question, prompt)
+    question = _in_full(question[:_LONGEST], prompt)
     made = [(call.name, call.arguments) for message in since for call in message.tool_calls]
     results = "\n".join(message.text for message in since if message.role == "tool")
     named = next((tool for tool in prompt.tools if tool.name == prompt.tool_choice), None)
@@ -408,7 +410,7 @@ def _how_many(clause: str) -> int:
 
 
 def _arguments(tool: Tool, clause: str, question: str) -> dict[str, Any]:
-    """Fill a tool's arguments from the clause that asks for it, then the whole question; optional ones only if named."""
+    """Fill a tool's arguments from the clause that asks for it, then the question; optional ones only if named."""
     properties = part(tool.parameters, "properties")
     required = required_names(tool.parameters)
     main, _ = _main(tool)
