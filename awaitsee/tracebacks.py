@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 import sysconfig
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
 _RED, _GREEN, _PLAIN = "\x1b[31m", "\x1b[32m", "\x1b[39m"
-_LIBRARIES = tuple({sysconfig.get_path(name) for name in ("stdlib", "purelib", "platlib")})
+_LIBRARIES = tuple({sysconfig.get_path(name) + os.sep for name in ("purelib", "platlib", "stdlib")})
 
 
 def has_group(error: BaseException | None) -> bool:
@@ -55,7 +56,7 @@ def format_place(shell: InteractiveShell, stack: Iterable[traceback.FrameSummary
 
 
 class _Frames(traceback.StackSummary):
-    """Frames that name a cell as `Cell In[3]`, where Python would print the path of a temporary file."""
+    """Frames that name a cell as `Cell In[3]`, and a library's file without the place where this machine keeps it."""
 
     def __init__(self, shell: InteractiveShell, frames: Iterable[traceback.FrameSummary]) -> None:
         super().__init__(frames)
@@ -63,14 +64,21 @@ class _Frames(traceback.StackSummary):
 
     def format_frame_summary(self, frame_summary: traceback.FrameSummary, **options: Any) -> str:
         text = super().format_frame_summary(frame_summary, **options)
+        first, newline, rest = text.partition("\n")
+        python_name = f'File "{frame_summary.filename}"'
         cell = self._shell.compile.format_code_name(frame_summary.filename)
         if cell is None:
-            return text
-        first, newline, rest = text.partition("\n")
+            return first.replace(python_name, f'File "{_without_home(frame_summary.filename)}"') + newline + rest
         place = " ".join(cell)
         if _coloured(self._shell):
             place = f"{_GREEN}{place}{_PLAIN}"
-        return first.replace(f'File "{frame_summary.filename}"', place).replace(", in <module>", "") + newline + rest
+        return first.replace(python_name, place).replace(", in <module>", "") + newline + rest
+
+
+def _without_home(filename: str) -> str:
+    # Where there is no virtual environment, packages lie in a folder of the standard library.
+    homes = [home for home in _LIBRARIES if filename.startswith(home)]
+    return filename.removeprefix(max(homes, key=len)) if homes else filename
 
 
 def _coloured(shell: InteractiveShell) -> bool:

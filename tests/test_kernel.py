@@ -260,6 +260,7 @@ def test_group_is_an_error_with_its_tree(kernel: Kernel) -> None:
     ]
     assert f"  |   Cell In[{number}], line 2, in search" in lines
     assert [line for line in lines if "| ValueError" in line] == [f"    | ValueError: number {n}" for n in (1, 2)]
+    assert any(line.startswith('  |   File "asyncio/taskgroups.py", line ') for line in lines)
     assert "IPython" not in run.traceback and "ipykernel" not in run.traceback
 
 
@@ -405,6 +406,13 @@ def test_stop_shows_the_line_that_held_the_loop(kernel: Kernel) -> None:
         f"    time.sleep({LONG})",
         "KeyboardInterrupt: stopped while this line held the event loop",
     ]
+
+
+def test_stop_ends_code_that_is_observed(kernel: Kernel) -> None:
+    kernel.run("from awaitsee import observe")
+    for work, how in [("block()", "held the event loop"), (f"asyncio.sleep({LONG})", "waited")]:
+        check_stopped(kernel.run(GO + f"await observe({work})", stop_after=(0.3,)), how)
+    assert kernel.value("import asyncio.events; asyncio.Handle._run.__module__") == "'asyncio.events'"
 
 
 def test_shielded_task_goes_on(kernel: Kernel) -> None:

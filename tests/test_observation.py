@@ -146,7 +146,7 @@ def test_lanes_fold_what_is_internal() -> None:
         (1, "other", "task"),
     ]
     _, ask, work, _, other = run.lanes()
-    assert [(step.start, step.end) for step in ask.running] == [(0.1, 0.3), (0.5, 0.6)]
+    assert [(step.start, step.end) for step in ask.running] == [(0.1, 0.2), (0.2, 0.3), (0.5, 0.6)]
     assert ask.requests == [(0.3, 0.7, "ok"), (0.3, 0.7, "error")] and other.requests == [(0.3, None, "ok")]
     assert work.outcome == "running" and (work.running[0].start, work.running[0].end) == (0.2, 1.0)
     assert [lane.name for lane in run.lanes(internals=True)] == [

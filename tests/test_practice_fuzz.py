@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import copy
+import io
 import json
 import string
 from collections.abc import Iterator
@@ -100,7 +101,9 @@ class Running:
         self.runner.run(stop())
         self.runner.close()
 
-    def request(self, method: str, path: str, body: bytes, headers: dict[str, str] | None = None) -> tuple[int, bytes]:
+    def request(
+        self, method: str, path: str, body: bytes | io.BytesIO, headers: dict[str, str] | None = None
+    ) -> tuple[int, bytes]:
         async def send() -> tuple[int, bytes]:
             async with (
                 asyncio.timeout(PATIENCE),
@@ -337,7 +340,7 @@ def test_nasty_schemas_are_survived(running: Running, schema: dict[str, Any]) ->
 
 
 def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
-    status, content = running.request("POST", "/v1/chat/completions", b"x" * (MAX_BODY + 1))
+    status, content = running.request("POST", "/v1/chat/completions", io.BytesIO(b"x" * (MAX_BODY + 1)))
     assert status == 413
     assert_fine(status, content)
 

@@ -139,7 +139,7 @@ def test_names() -> None:
 
     run = asyncio.run(_observed(main()))
     assert sorted(names(run)) == sorted(
-        ["main", "renamed", "ask('What is a coroutine, an…')", "by hand", "Branch.answer(7)", "limited(ask('y'))"]
+        ["main", "renamed", "ask('What is a coroutine, and why sh…')", "by hand", "Branch.answer(7)", "limited(ask('y'))"]
     )
 
 
@@ -1028,3 +1028,14 @@ def test_a_callable_object_says_its_name() -> None:
     work: Callable[[], None] = Work()
     with pytest.raises(TypeError, match="Work"):
         observe(work)  # type: ignore[arg-type]
+
+
+def test_a_task_made_of_to_thread_is_one_lane_in_a_thread() -> None:
+    async def main() -> None:
+        await asyncio.gather(*(asyncio.to_thread(time.sleep, 0.05) for _ in range(3)))
+
+    async def cell() -> Observation:
+        return await observe(main())
+
+    lanes = asyncio.run(cell()).lanes()
+    assert [(lane.depth, lane.name, lane.kind) for lane in lanes[1:]] == [(1, "sleep", "thread")] * 3

@@ -98,8 +98,6 @@ class Lane:
 
 _GRACE_SECONDS = 0.1
 """How much later than the end of its task a request may end at the server before it counts as wasted."""
-_MERGE_FRACTION = 1 / 2000
-"""Steps of one lane that are closer together than this part of the run are drawn as one."""
 
 
 @dataclass(slots=True)
@@ -384,7 +382,6 @@ def _lanes(run: Observation, unfolded: bool) -> list[Lane]:
     for request in run.requests:
         branches[visible(int(request.task) if request.task else None).id].requests.append(request)
 
-    gap = run.recorded * _MERGE_FRACTION
     lanes: list[Lane] = []
     # A stack instead of recursion: a chain of tasks may be deeper than Python's limit.
     waiting: list[tuple[TaskRecord | ThreadCall, int]] = [(root, 0)]
@@ -397,7 +394,7 @@ def _lanes(run: Observation, unfolded: bool) -> list[Lane]:
         if not unfolded and _is_call_in_disguise(branch):
             lanes.append(_thread_lane(branch.calls[0], depth, branch.requests, run.recorded))
             continue
-        lanes.append(_task_lane(branch, depth, gap))
+        lanes.append(_task_lane(branch, depth))
         below: list[tuple[float, TaskRecord | ThreadCall]] = [(task.created, task) for task in branch.tasks]
         below += [(call.submitted, call) for call in branch.calls]
         waiting += [(each, depth + 1) for _, each in reversed(sorted(below, key=lambda pair: pair[0]))]
@@ -409,7 +406,7 @@ def _is_call_in_disguise(branch: _Branch) -> bool:
     return not branch.tasks and len(branch.calls) == 1 and branch.calls[0].name == branch.task.name
 
 
-def _task_lane(branch: _Branch, depth: int, gap: float) -> Lane:
+def _task_lane(branch: _Branch, depth: int) -> Lane:
     task = branch.task
     return Lane(
         name=task.name,
@@ -419,7 +416,7 @@ def _task_lane(branch: _Branch, depth: int, gap: float) -> Lane:
         started=task.started,
         finished=task.finished,
         outcome=task.outcome,
-        running=_merged(branch.steps, gap),
+        running=sorted(branch.steps, key=lambda step: step.start),
         requests=[(request.arrived, request.finished, _mark(request)) for request in branch.requests],
     )
 
@@ -444,13 +441,3 @@ def _mark(request: Request) -> str:
         return "aborted"
     failed = request.finished is not None and not 0 < request.status < 400
     return "error" if failed or request.status >= 400 else "ok"
-
-
-def _merged(steps: Iterable[Step], gap: float) -> list[Step]:
-    merged: list[Step] = []
-    for step in sorted(steps, key=lambda each: each.start):
-        if merged and step.start - merged[-1].end <= gap:
-            merged[-1].end = max(merged[-1].end, step.end)
-        else:
-            merged.append(Step(step.start, step.end))
-    return merged

@@ -7,11 +7,13 @@ and otherwise folds into the task that it was made from.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import re
 import sys
 import sysconfig
 from collections.abc import Callable, Iterable
+from inspect import CO_VARARGS
 from pathlib import Path
 from types import CodeType, CoroutineType, FrameType
 from typing import Any, Literal, NamedTuple
@@ -39,7 +41,7 @@ _LANGCHAIN = re.compile(r"[\\/](?:langchain\w*|langgraph)[\\/]")
 # Library functions that LangChain sends to a thread although they do no work for the user there.
 _CHORES = frozenset({"_create_chat_result"})
 
-_MAX_ARGUMENT = 24
+_MAX_ARGUMENT = 32
 _MAX_LOOKED_AT = 400
 _MAX_FRAMES = 60
 _LOCALS_ARE_COPIED = sys.version_info < (3, 13)
@@ -70,6 +72,9 @@ def origin_of(coroutine: object, maker: FrameType | None) -> tuple[str, bool]:
     if inner is not None and owner_of(inner.cr_code.co_filename) == "user":
         return _label(inner, inner.cr_code), False
     via, source = _first_opaque(maker)
+    if code is asyncio.to_thread.__code__ and source is not None and owner_of(source.f_code.co_filename) == "user":
+        # Named after what runs in the thread, so that both share a lane.
+        return handed_over(arguments["func"], tuple(arguments.get("args", ())), source).label, False
     about: Any = inner or coroutine
     if source is not None and owner_of(source.f_code.co_filename) == "user":
         return _label(about, getattr(about, "cr_code", None)), False
@@ -117,8 +122,8 @@ def _arguments(coroutine: object) -> dict[str, Any]:
         return {}
     code = frame.f_code
     values = frame.f_locals
-    names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    arguments = {name: values[name] for name in names if name in values}
+    count = code.co_argcount + code.co_kwonlyargcount + bool(code.co_flags & CO_VARARGS)
+    arguments = {name: values[name] for name in code.co_varnames[:count] if name in values}
     if _LOCALS_ARE_COPIED:
         # The copy stays with the frame and would keep alive what the coroutine lets go of.
         values.clear()
@@ -198,8 +203,13 @@ class Handed(NamedTuple):
     internal: bool
 
 
-def handed_over(function: Callable[..., Any], arguments: tuple[Any, ...], maker: FrameType | None) -> Handed:
-    """Return the label of a function about to run in a worker thread, and whether it is a library's own business."""
+def handed_over(
+    function: Callable[..., Any], arguments: tuple[Any, ...], maker: FrameType | None, in_users_task: bool = False
+) -> Handed:
+    """Return the label of a function about to run in a worker thread, and whether it is a library's own business.
+
+    `in_users_task` decides where no code but asyncio's hands it over, as in a task made of `asyncio.to_thread(...)`.
+    """
     function, arguments = _unwrapped(function, arguments)
     code: CodeType | None = getattr(function, "__code__", None)
     _, source = _first_opaque(maker)
@@ -220,6 +230,8 @@ def handed_over(function: Callable[..., Any], arguments: tuple[Any, ...], maker:
     shown = _short(arguments)
     label = f"{name}({shown})" if shown else name
     if any(item is not None and owner_of(item.co_filename) == "user" for item in (code, source and source.f_code)):
+        return Handed(label, internal=False)
+    if source is None and in_users_task:
         return Handed(label, internal=False)
     for_the_user = (
         source is not None

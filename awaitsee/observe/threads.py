@@ -23,8 +23,10 @@ def _noted(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Call | N
     run = current_run()
     if run is None:
         return None
-    name, internal = handed_over(function, arguments, sys._getframe(2))
-    call = Call(run, name, internal, run.current_track())
+    track = run.current_track()
+    in_users_task = track is not None and not track.internal
+    name, internal = handed_over(function, arguments, sys._getframe(2), in_users_task)
+    call = Call(run, name, internal, track)
     run.recording.calls.append(call)
     return call
 

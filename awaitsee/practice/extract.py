@@ -240,7 +240,7 @@ def labelled(field: str, text: str) -> str | None:
         return None
     found = re.search(rf"\b{label}\b[\"']?\s*(?::|=|\bis\b|\bas\b)\s*([^\n.;,?!]+(?:\.\w+)*)", text, re.IGNORECASE)
     in_quotes = re.search(
-        rf"\b{label}\b\s*(?:is|as|of|:|=)?\s*(?:\"([^\"]+)\"|(?<!\w)'([^'\n]+)'(?!\w))", text, re.IGNORECASE
+        rf"\b{label}\b[\"']?\s*(?:is|as|of|:|=)?\s*(?:\"([^\"]+)\"|(?<!\w)'([^'\n]+)'(?!\w))", text, re.IGNORECASE
     )
     if in_quotes:
         return in_quotes[1] or in_quotes[2]

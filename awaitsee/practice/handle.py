@@ -161,8 +161,11 @@ class PracticeServer:
         try:
             said = json.loads(line)
         except ValueError:
+            self._process.kill()
+            self._process.wait()
+            reason = self._last_words()
             self._stop()
-            raise PracticeServerError(f"The practice server could not start: {self._last_words()}") from None
+            raise PracticeServerError(f"The practice server could not start: {reason}") from None
         self._port, self._model, self._embedding_model = said["port"], said["model"], said["embedding_model"]
         self._offset = self._measure_clock()
         self._environment.set(_variables(self.url, self._model))
@@ -172,9 +175,9 @@ class PracticeServer:
         process, self._process = self._process, None
         if process is None:
             return
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                pipe.close()
+        for file in (process.stdin, process.stdout, self._errors):
+            if file is not None:
+                file.close()
         if self._owner != os.getpid():
             # a fork's copy of the handle: the server belongs to the process that was forked
             return
