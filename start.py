@@ -217,11 +217,18 @@ def venv_version() -> str:
 
 def stamp_for(version: str) -> "dict[str, str]":
     """What a finished set-up is known by. It changes when a list of packages, the Python or the place does."""
-    content = hashlib.sha256()
-    for path in (REQUIREMENTS, PROJECT):
-        content.update(path.read_bytes().replace(b"\r\n", b"\n"))
+    import tomllib  # here, because an older Python that reads this file has none
+
+    try:
+        project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as error:
+        raise Stop(f"pyproject.toml cannot be read ({error}): get it again (git checkout pyproject.toml).") from None
+    # The settings of tools change nothing that is installed.
+    parts = [project.get("build-system"), project.get("project"), project.get("tool", {}).get("setuptools")]
+    lists = REQUIREMENTS.read_text(encoding="utf-8") + json.dumps(parts, sort_keys=True)
     machine = f"{sys.platform} {platform.machine()}"
-    return {"lists": content.hexdigest(), "python": version, "machine": machine, "folder": str(ROOT)}
+    digest = hashlib.sha256(lists.encode()).hexdigest()
+    return {"lists": digest, "python": version, "machine": machine, "folder": str(ROOT)}
 
 
 def read_json(path: Path) -> "dict":  # type: ignore[type-arg]

@@ -9,18 +9,19 @@ import re
 import signal
 import sys
 import threading
+from contextvars import Token
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from awaitsee import progress
 from awaitsee.interrupt import Stopped, Stopper
-
-if TYPE_CHECKING:
-    from awaitsee.observe import Observation
+from awaitsee.observe import observation, recorder
 
 DEADLINE = 15.0
 """Seconds that the code of an exercise may take."""
+PATIENCE = 0.5
+"""Seconds after which code that goes on although it was stopped is left alone."""
 SECOND_STOP = 1.0
 """Seconds after the deadline at which code that ignored the first attempt to stop it is stopped for good."""
 LONGEST_SIGHT = 200
@@ -52,10 +53,10 @@ class ExerciseFailed(Exception):
 class exercise:
     """The check of one exercise: `with exercise("06.1") as check:`, and in the block `check(wanted, passed, ...)`.
 
-    Prints a line per condition. An exercise whose stub was not touched says so and is no failure; a condition that is not
-    met raises ExerciseFailed at the end of the block, with the timeline of the last observed run; an exception of the
-    learner's code passes through. Code that does not end is stopped after `deadline` seconds, whether it waits or holds
-    the event loop: for that it has to run in `await observe(...)` or `await simulate(...)`.
+    Prints a line per condition. An exercise whose stub was not touched says so and is no failure; a condition that is
+    not met raises ExerciseFailed at the end of the block, with the timeline of the last observed run; an exception of
+    the learner's code passes through. Code that does not end is stopped after `deadline` seconds, whether it waits or
+    holds the event loop: for that it has to run in `await observe(...)` or `await simulate(...)`.
     """
 
     def __init__(self, number: str, *, deadline: float = DEADLINE) -> None:
@@ -73,15 +74,16 @@ class exercise:
         self._task: asyncio.Task[Any] | None = None
         self._cancelled_before = 0
         self._stopper: Stopper | None = None
+        self._patience: Token[float | None] | None = None
         self._timers: list[threading.Timer] = []
         self._over = False
 
-    def __call__(self, wanted: str, passed: bool, *, saw: object = _UNSEEN, hint: str = "") -> bool:
+    def __call__(self, wanted: str, passed: object, *, saw: object = _UNSEEN, hint: str = "") -> bool:
         """Note one condition and return whether it is met.
 
         Args:
             wanted: The condition in words, such as "never more than 3 in flight".
-            passed: Whether it is met.
+            passed: Whether it is met: anything that is true or false.
             saw: What was seen instead; shown when it is not met.
             hint: What to try; shown when it is not met.
 
@@ -105,6 +107,7 @@ class exercise:
 
     def __enter__(self) -> Self:
         _open.append(self)
+        self._patience = recorder.PATIENCE.set(PATIENCE)
         caller = sys._getframe(1)
         if caller.f_code.co_flags & inspect.CO_COROUTINE:
             self._task = asyncio.current_task()
@@ -137,6 +140,8 @@ class exercise:
         if self._stopper is not None:
             self._stopper.__exit__(kind, error, traceback)
         _open.remove(self)
+        if self._patience is not None:
+            recorder.PATIENCE.reset(self._patience)
         if self._over and isinstance(error, asyncio.CancelledError | Stopped | KeyboardInterrupt):
             self._take_back_cancellation()
             self._note("tried")
@@ -185,12 +190,11 @@ def _shorten(thing: object) -> str:
 
 def _show_last_run() -> None:
     """Show the timeline of the last observed run, where there is one and a notebook to show it in."""
-    observe = sys.modules.get("awaitsee.observe.observation")
-    run: Observation | None = observe.latest() if observe is not None else None
+    run = observation.latest()
     if run is None:
         return
     from IPython import get_ipython
     from IPython.display import display
 
-    if get_ipython() is not None:  # type: ignore[no-untyped-call]
+    if get_ipython() is not None:
         display(run.plot("What your code did"))  # type: ignore[no-untyped-call]

@@ -40,6 +40,8 @@ PATIENCE = 3.0
 SAME_PRESS = 0.5
 """Seconds within which a second call of `Stopper.stop` counts as the first: a double click."""
 
+_KERNEL_PACKAGES = {"IPython", "comm", "ipykernel", "jupyter_client", "tornado", "traitlets", "zmq"}
+_KERNEL_MODULES = {"awaitsee.kernel"}
 # Taken at import, because the recorder replaces the method while it observes, and calls this one.
 _HANDLE_RUN = asyncio.Handle._run.__code__
 
@@ -68,15 +70,11 @@ class Stopper:
         task: asyncio.Task[Any],
         *,
         on_sigint: bool = False,
-        may_raise: Callable[[list[FrameType]], bool] = lambda step: True,
-        spare: Callable[[asyncio.Task[Any]], bool] = lambda task: False,
         on_failure: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare to stop `task`.
 
         `on_sigint`: a SIGINT from outside calls `stop`; otherwise the handler that was there before gets it.
-        `may_raise`: tells whether the running step, given as its frames from the innermost, may be broken into.
-        `spare`: tells which of the tasks that were created after entering are never to be cancelled.
         `on_failure`: called, in another thread, when `stop` had no effect for `PATIENCE` seconds: the loop was held
         throughout, or the task ignored a second call too.
         """
@@ -87,8 +85,6 @@ class Stopper:
         self._task = task
         self._loop = task.get_loop()
         self._on_sigint = on_sigint
-        self._may_raise = may_raise
-        self._spare = spare
         self._on_failure = on_failure
         self._older: weakref.WeakSet[asyncio.Task[Any]] = weakref.WeakSet()
         self._previous: Any = None
@@ -192,7 +188,7 @@ class Stopper:
 
     def _break_into(self, step: list[FrameType]) -> None:
         current = asyncio.current_task(self._loop)
-        if not step or self._task.done() or not self._may_raise(step):
+        if self._task.done() or not _may_break(step):
             return
         if self._turned and current is not self._task and current not in self._newer():
             return
@@ -207,7 +203,7 @@ class Stopper:
 
     def _newer(self) -> list[asyncio.Task[Any]]:
         """The tasks that the task has made, or those it made."""
-        return [task for task in asyncio.all_tasks(self._loop) if task not in self._older and not self._spare(task)]
+        return [task for task in asyncio.all_tasks(self._loop) if task not in self._older and not _is_kernels(task)]
 
 
 def _running_step(frame: FrameType | None) -> list[FrameType]:
@@ -219,3 +215,24 @@ def _running_step(frame: FrameType | None) -> list[FrameType]:
         step.append(frame)
         frame = frame.f_back
     return []
+
+
+def _may_break(step: list[FrameType]) -> bool:
+    outermost = next((frame for frame in reversed(step) if _package(frame) != "asyncio"), None)
+    if outermost is None or not _is_kernel_code(outermost):
+        return outermost is not None
+    # In a step of the kernel an exception is safe between the frame of a cell and the code that awaits the cell's end.
+    return any(frame.f_globals.get("__name__") == "__main__" for frame in step)
+
+
+def _is_kernels(task: asyncio.Task[Any]) -> bool:
+    frame = getattr(task.get_coro(), "cr_frame", None)
+    return frame is None or _is_kernel_code(frame)
+
+
+def _is_kernel_code(frame: FrameType) -> bool:
+    return _package(frame) in _KERNEL_PACKAGES or frame.f_globals.get("__name__") in _KERNEL_MODULES
+
+
+def _package(frame: FrameType) -> str:
+    return str(frame.f_globals.get("__name__", "")).partition(".")[0]

@@ -37,7 +37,7 @@ import sys
 import traceback
 import weakref
 from collections.abc import Callable, Iterator
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
 from awaitsee.interrupt import Stopped, Stopper
@@ -200,9 +200,7 @@ class _StopButton:
         """Stand in for `IPythonKernel._cancel_on_sigint`, entered for the life of a cell's task."""
         self._shown = None
         try:
-            with Stopper(
-                cell, on_sigint=True, may_raise=self._is_users, spare=_is_kernels, on_failure=_advise_restart
-            ) as self._stopper:
+            with Stopper(cell, on_sigint=True, on_failure=_advise_restart) as self._stopper:
                 yield
         finally:
             self._stopper = None
@@ -229,29 +227,6 @@ class _StopButton:
         if self._shown is not None and result is not None:
             result.error_in_exec = self._shown
         self._shown = None
-
-    def _is_users(self, step: list[FrameType]) -> bool:
-        outermost = next((frame for frame in reversed(step) if _package(frame) != "asyncio"), None)
-        if outermost is None:
-            return False
-        # In a step of the kernel, an exception is safe between the frame of a cell and the code that awaits its end.
-        return not _is_kernel_code(outermost) or any(frame.f_globals is self._shell.user_ns for frame in step)
-
-
-_KERNEL_PACKAGES = {"IPython", "comm", "ipykernel", "jupyter_client", "tornado", "traitlets", "zmq"}
-
-
-def _package(frame: FrameType) -> str:
-    return str(frame.f_globals.get("__name__", "")).partition(".")[0]
-
-
-def _is_kernel_code(frame: FrameType) -> bool:
-    return _package(frame) in _KERNEL_PACKAGES or frame.f_globals is globals()
-
-
-def _is_kernels(task: asyncio.Task[Any]) -> bool:
-    frame = getattr(task.get_coro(), "cr_frame", None)
-    return frame is None or _is_kernel_code(frame)
 
 
 def _came_from_stopping(error: BaseException | None) -> bool:

@@ -613,13 +613,14 @@ def test_loading_in_a_terminal_changes_nothing() -> None:
 
 
 async def spin() -> None:
-    while True:
+    end = time.monotonic() + LONG
+    while time.monotonic() < end:
         pass
 
 
-async def stopped_by_timer(work: Any, **options: Any) -> Stopper:
+async def stopped_by_timer(work: Any) -> Stopper:
     task = asyncio.ensure_future(work)
-    with Stopper(task, **options) as stopper:
+    with Stopper(task) as stopper:
         timer = threading.Timer(0.1, stopper.stop)
         timer.start()
         await asyncio.wait([task])
@@ -688,10 +689,22 @@ def test_stopper_without_thread_signals_breaks_at_the_next_bytecode(monkeypatch:
     assert asyncio.run(stopped_by_timer(spin())).held_at is not None
 
 
-def test_stopper_spares_code_that_may_not_be_broken() -> None:
-    async def work() -> str:
-        time.sleep(0.5)
-        await asyncio.sleep(LONG)
-        return "unreachable"
+def test_stopper_spares_the_code_and_the_tasks_of_a_kernel() -> None:
+    of_kernel: dict[str, Any] = {"__name__": "ipykernel.pretended", "time": time, "asyncio": asyncio, "log": []}
+    exec(
+        "async def hold():\n    time.sleep(0.5)\n    log.append('held')\n"
+        "async def wait():\n    await asyncio.sleep(1)\n    log.append('waited')",
+        of_kernel,
+    )
 
-    assert asyncio.run(stopped_by_timer(work(), may_raise=lambda step: False)).held_at is None
+    async def main() -> Stopper:
+        task = asyncio.create_task(asyncio.sleep(LONG))
+        with Stopper(task) as stopper:
+            works = [of_kernel["wait"](), of_kernel["hold"](), spin(), spin(), spin()]
+            threading.Timer(0.1, stopper.stop).start()
+            await asyncio.wait([task, *map(asyncio.create_task, works)])
+        return stopper
+
+    stopper = asyncio.run(main())
+    assert stopper.held_at is not None and stopper.held_at[-1].name == "spin"
+    assert of_kernel["log"] == ["held", "waited"]

@@ -21,9 +21,9 @@ from awaitsee.practice.openai import EMBEDDING_MODEL
 from awaitsee.practice.server import MAX_BODY, HttpServer, PracticeApp
 
 PATIENCE = 20.0
-EXAMPLES = settings(max_examples=120, deadline=None, suppress_health_check=list(HealthCheck))
+EXAMPLES = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
 
-ON_THE_SOCKET = settings(EXAMPLES, max_examples=60)
+ON_THE_SOCKET = settings(EXAMPLES, max_examples=40)
 
 VALID_CHAT: dict[str, Any] = {
     "model": MODEL_NAME,

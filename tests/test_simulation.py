@@ -362,14 +362,14 @@ def test_a_blocking_sleep_is_counted_and_located() -> None:
 
 def test_a_sleep_that_was_imported_earlier_is_seen_and_located() -> None:
     async def rude() -> None:
-        sleep_taken_earlier(0.4)  # here
+        sleep_taken_earlier(0.8)  # here
 
     sim = run(rude)
     assert not sim.sleeps
     assert [(block.task, block.line) for block in sim.held] == [
         ("rude", line_of(test_a_sleep_that_was_imported_earlier_is_seen_and_located, "# here"))
     ]
-    assert 0.2 < sim.held[0].seconds < 4
+    assert sim.held[0].seconds >= 0.4
 
 
 def test_tasks_tell_their_story() -> None:
@@ -965,13 +965,13 @@ def test_a_thread_is_waited_for_although_a_timeout_is_set() -> None:
 
 def test_a_timeout_on_a_thread_is_in_real_time() -> None:
     async def impatient() -> None:
-        await asyncio.wait_for(asyncio.to_thread(time.sleep, 0.6), 0.1)
+        await asyncio.wait_for(asyncio.to_thread(time.sleep, 1.0), 0.1)
 
     began = real_clock()
     sim = run(impatient, keep_error=True)
     assert isinstance(sim.error, TimeoutError)
-    assert 0.1 <= sim.elapsed < 0.6
-    assert real_clock() - began < 0.6
+    assert 0.1 <= sim.elapsed < 1.0
+    assert real_clock() - began < 1.0
 
 
 def test_executors_of_ones_own() -> None:

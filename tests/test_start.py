@@ -219,9 +219,11 @@ def test_changed_list_updates_in_place(start: Any, installs: list[str], small_ve
     assert (small_venv, installs) == (["made"], ["installed"] * 2)
 
 
-def test_line_ends_of_a_checkout_do_not_matter(start: Any, installs: list[str], small_venv: list[str]) -> None:
+def test_line_ends_and_tool_settings_do_not_matter(start: Any, installs: list[str], small_venv: list[str]) -> None:
     start.set_up()
     start.REQUIREMENTS.write_bytes(start.REQUIREMENTS.read_bytes().replace(b"\n", b"\r\n"))
+    with open(start.PROJECT, "a", encoding="utf-8") as project:
+        project.write('[tool.another]\nsetting = "new"\n')
     start.set_up()
     assert installs == ["installed"]
 
@@ -246,7 +248,8 @@ def test_interrupted_update_is_done_again(
     start: Any, installs: list[str], small_venv: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     start.set_up()
-    start.PROJECT.write_text(start.PROJECT.read_text(encoding="utf-8") + "# changed\n", encoding="utf-8")
+    text = start.PROJECT.read_text(encoding="utf-8")
+    start.PROJECT.write_text(text.replace('name = "awaitsee"', 'name = "renamed"'), encoding="utf-8")
     with monkeypatch.context() as during:
         during.setattr(start, "install", lambda: 1 / 0)
         with pytest.raises(ZeroDivisionError):
@@ -254,6 +257,12 @@ def test_interrupted_update_is_done_again(
     assert not start.STAMP.exists(), "the old stamp must not stand for the half-made update"
     start.set_up()
     assert len(installs) == 2
+
+
+def test_damaged_project_file_is_named(start: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    start.PROJECT.write_text("<<<<<<< HEAD\n", encoding="utf-8")
+    assert start.main(["setup"]) == 1
+    assert capsys.readouterr().err.startswith("pyproject.toml cannot be read (")
 
 
 def break_python(start: Any) -> None:

@@ -8,7 +8,7 @@ import threading
 import warnings
 from collections.abc import Awaitable, Generator
 from contextlib import suppress
-from contextvars import Token
+from contextvars import ContextVar, Token
 from dataclasses import replace
 from time import perf_counter
 from types import TracebackType
@@ -31,6 +31,10 @@ _LAST_WORDS = 2
 _MAX_JOURNAL_QUESTIONS = 4
 
 _BLOCK: Any = object()
+
+PATIENCE: ContextVar[float | None] = ContextVar("awaitsee_patience", default=None)
+"""Seconds that a cancelled run gets to end before it is left alone; None waits for it, as plain `await` does."""
+_abandoned: set[asyncio.Future[Any]] = set()
 
 
 class Observing:
@@ -69,7 +73,7 @@ class Observing:
         try:
             future = self._begin(run, loop)
             try:
-                result = await future
+                result = await _outcome(future)
             except BaseException as raised:
                 _end_root(run, raised)
                 if not self._keeps(raised):
@@ -236,6 +240,23 @@ def _what_to_pass(thing: object) -> str:
         f"observe() got a value of type {type(thing).__name__}: pass the coroutine, `await observe(work())`, "
         "not what it returned, `observe(await work())`."
     )
+
+
+async def _outcome(future: asyncio.Future[Any]) -> Any:
+    """Await `future`; where `PATIENCE` is set, do not wait for one that goes on after it was cancelled."""
+    patience = PATIENCE.get()
+    if patience is None:
+        return await future
+    try:
+        await asyncio.wait([future])
+    except BaseException:
+        future.cancel()
+        await asyncio.wait([future], timeout=patience)
+        if not future.done():
+            # Collected, a coroutine that swallows every exception would hang the interpreter.
+            _abandoned.add(future)
+        raise
+    return future.result()
 
 
 def _cancels() -> int:

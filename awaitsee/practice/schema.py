@@ -70,22 +70,21 @@ def number(schema: Schema, key: str) -> float | None:
     return found
 
 
-def resolve(schema: Any, root: Schema) -> Schema:
-    """Follow `$ref` and merge `allOf`, so that what is left stands in one object."""
-    for _ in range(_DEEPEST):
-        if not isinstance(schema, dict):
-            return {}
-        if isinstance(schema.get("$ref"), str):
-            beside = {key: value for key, value in schema.items() if key != "$ref"}
-            schema = merge(_target(schema["$ref"], root), beside)
-        elif listed(schema, "allOf"):
-            merged: Schema = {key: value for key, value in schema.items() if key != "allOf"}
-            for one in schema["allOf"]:
-                merged = merge(resolve(one, root) if one is not schema else {}, merged)
-            schema = merged
-        else:
-            return schema
-    return {}
+def resolve(schema: Any, root: Schema, followed: frozenset[str] = frozenset()) -> Schema:
+    """Follow `$ref` and merge `allOf`, so that what is left stands in one object; a circle of references ends."""
+    if not isinstance(schema, dict):
+        return {}
+    reference = schema.get("$ref")
+    if isinstance(reference, str):
+        beside = {key: value for key, value in schema.items() if key != "$ref"}
+        target = {} if reference in followed else _target(reference, root)
+        return resolve(merge(target, beside), root, followed | {reference})
+    if listed(schema, "allOf"):
+        merged: Schema = {key: value for key, value in schema.items() if key != "allOf"}
+        for one in schema["allOf"]:
+            merged = merge(resolve(one, root, followed), merged)
+        return merged
+    return schema
 
 
 def _target(reference: str, root: Schema) -> Schema:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-FaultKind = Literal[400, 401, 404, 429, 500, 503, 529, "hang", "drop", "drop_midstream", "truncate", "slow_tail", "ok"]
+FaultKind = Literal[400, 401, 404, 429, 500, 503, 529, "hang", "drop", "drop_midstream", "truncate", "slow", "slow_tail", "ok"]
 FAULT_KINDS: tuple[int | str, ...] = get_args(FaultKind)
 
 
@@ -17,7 +17,8 @@ class Fault:
 
     `kind` is a status (400, 401, 404, 429, 500, 503, 529), `"hang"` (no answer, ever), `"drop"` (the connection breaks
     before the first byte), `"drop_midstream"` (it breaks half-way through the answer), `"truncate"` (the answer ends
-    half-way as if it were complete), `"slow_tail"` (its second half comes slowly), or `"ok"` (nothing goes wrong).
+    half-way as if it were complete), `"slow"` (the answer comes `after` seconds later than others), `"slow_tail"` (its
+    second half comes slowly), or `"ok"` (nothing goes wrong).
 
     With neither `when` nor `probability` it belongs to the plan: the plan's faults hit the next requests in order of
     arrival, each the next `times` requests (default 1); `"ok"` lets requests through in between. With `when` it hits

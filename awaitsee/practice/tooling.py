@@ -420,11 +420,17 @@ def _arguments(tool: Tool, clause: str, question: str) -> dict[str, Any]:
         plain = resolve(properties[name], tool.parameters)
         if one is MISSING and (name in required or types(plain) != ["string"] or listed(plain, "enum")):
             one = find(_alone(tool, name), Source(question))
-        if one is not MISSING and (name in required or name == main or _named(name, one[name], clause)):
+        if (
+            isinstance(one, dict)
+            and name in one
+            and (name in required or name == main or _named(name, one[name], clause))
+        ):
             made[name] = one[name]
     if all(name in made for name in required):
         return made
     filled = fill({**tool.parameters, "type": "object"}, Source(clause))
+    if not isinstance(filled, dict):
+        return made
     return {name: made.get(name, filled.get(name)) for name in properties if name in made or name in required}
 
 

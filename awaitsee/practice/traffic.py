@@ -1,4 +1,9 @@
-"""How the practice server behaves as a busy place: time, capacity, rate limits, faults, and the journal of it all."""
+"""How the practice server behaves as a busy place: time, capacity, rate limits, faults, and the journal of it all.
+
+What is billed: the tokens of the request once it has a slot; those of a stream as they are written; those of an answer
+that is not streamed when it is complete, so nothing if the client leaves before. A refusal (a wrong request, a rate
+limit, a fault with a status), a hang and a connection that drops before the first byte cost nothing.
+"""
 
 from __future__ import annotations
 
@@ -277,6 +282,8 @@ class Traffic:
             fault = None
         if fault is not None:
             visit.entry.fault = str(fault.kind)
+            if fault.kind == "slow":
+                latency, fault = latency + fault.after, None
         return Fate(fault, latency + delay, settings.tokens_per_second)
 
     def admit(self, tokens: int) -> None:
