@@ -603,6 +603,7 @@ def set_up() -> None:
         if version != running:
             say(f"Using .venv as it is, with Python {version} (delete that folder to have it made with {running}).")
         return
+    stamp_for(version)  # says now, not after the installation, that a list cannot be read
     with locked():
         version = venv_version()
         if version and STAMP.exists() and read_json(STAMP) == stamp_for(version):

@@ -16,16 +16,21 @@ if TYPE_CHECKING:
     from awaitsee.exercise import YourTurn, exercise
     from awaitsee.observe import Observation, observe
     from awaitsee.observe.chart import chart
-    from awaitsee.observe.simulation import simulate
+    from awaitsee.observe.simulation import Deadlock, OutOfTime, Simulation, SimulationError, Stuck, simulate
     from awaitsee.observe.timeline import compare
     from awaitsee.practice import Fault, PracticeServer, practice_server
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Deadlock",
     "Fault",
     "Observation",
+    "OutOfTime",
     "PracticeServer",
+    "Simulation",
+    "SimulationError",
+    "Stuck",
     "YourTurn",
     "chart",
     "compare",
@@ -46,6 +51,7 @@ _HOMES = {
     "observe": "awaitsee.observe",
     "practice_server": "awaitsee.practice",
     "simulate": "awaitsee.observe.simulation",
+    **dict.fromkeys(("Deadlock", "OutOfTime", "Simulation", "SimulationError", "Stuck"), "awaitsee.observe.simulation"),
 }
 
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import os
 from functools import cache
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from langchain_openai import ChatOpenAI
+from langchain_openai import ChatOpenAI
 
 QUESTIONS = [
     "What is a coroutine?",
@@ -23,10 +21,10 @@ QUESTIONS = [
 def chat_model() -> ChatOpenAI:
     """Return the desk's one chat model, which talks to the practice server or to the provider that was chosen.
 
+    The first call takes a while, because it sets up the client: make it before you measure anything.
+
     Raises RuntimeError when `practice_server()` was not called before.
     """
-    from langchain_openai import ChatOpenAI
-
     model = os.environ.get("AWAITSEE_MODEL")
     if not model:
         raise RuntimeError("No model to ask: call `practice_server()` before the desk's functions.")

@@ -77,7 +77,7 @@ class Kernel:
         deadline = time.monotonic() + limit
         presses: list[float] = []
         first_press = 0.0
-        idle = False
+        started = idle = False
         while not idle and time.monotonic() < deadline:
             if presses and time.monotonic() >= presses[0]:
                 presses.pop(0)
@@ -97,7 +97,8 @@ class Kernel:
                     run.results.append(content["data"]["text/plain"])
                 case "stream":
                     setattr(run, content["name"], getattr(run, content["name"]) + content["text"])
-                    if "go\n" in content["text"]:
+                    if "go\n" in run.stdout and not started:
+                        started = True
                         presses = [time.monotonic() + after for after in stop_after]
                 case "status":
                     idle = content["execution_state"] == "idle"

@@ -1,4 +1,4 @@
-"""The lists of packages hold together: pyproject.toml, requirements.txt, environment.yml, imports, what is installed."""
+"""The lists of packages hold together: pyproject.toml, requirements.txt, environment.yml, the imports, the installed."""
 
 from __future__ import annotations
 
@@ -126,10 +126,20 @@ def python_files() -> Iterator[Path]:
     yield from sorted(ROOT.glob("*.py"))
 
 
+def may_be_missing(node: ast.AST) -> bool:
+    """Whether a statement is a `try` that goes on without what it could not import."""
+    handlers = node.handlers if isinstance(node, ast.Try) else []
+    return any("ImportError" in ast.dump(handler.type) for handler in handlers if handler.type)
+
+
 def imported_by(source: str) -> set[str]:
-    """Top-level names that a Python source imports."""
+    """Top-level names that a Python source cannot do without."""
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    tree = ast.parse(source)
+    optional = {inner for node in ast.walk(tree) if may_be_missing(node) for inner in ast.walk(node)}
+    for node in ast.walk(tree):
+        if node in optional:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name.partition(".")[0] for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:

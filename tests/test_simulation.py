@@ -259,7 +259,7 @@ def test_the_same_function_is_exact_again_and_again() -> None:
 
 
 def test_a_long_limit_is_exact_too() -> None:
-    assert run(a_day, limit=1e6).elapsed == 86400.0
+    assert run(a_day, until=1e6).elapsed == 86400.0
 
 
 def test_what_is_due_at_the_same_moment_runs_in_the_order_in_which_it_was_set() -> None:
@@ -552,23 +552,27 @@ def test_code_that_tries_to_end_python_ends_only_the_simulation(error: BaseExcep
 
 
 def test_wrong_uses_are_explained() -> None:
-    async def work(limit: int = 0) -> int:
+    async def work(until: int = 0) -> int:
+        return until
+
+    async def limited(limit: int) -> int:
         return limit
 
+    assert run(limited, limit=3).result == 3
     with pytest.raises(TypeError, match=r"simulate\(work, \.\.\.\)"):
         run(work())  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="takes a coroutine function"):
         run(5)  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"Both simulate\(\) and work\(\) have a parameter 'limit'"):
-        run(work, limit=3)
+    with pytest.raises(TypeError, match=r"Both simulate\(\) and work\(\) have a parameter 'until'"):
+        run(work, until=3)
     assert run(functools.partial(work, 3)).result == 3
     assert run(work).result == 0
     with pytest.raises(TypeError, match="needs `async def`"):
         run(lambda: 5)
     with pytest.raises(TypeError, match="missing 1 required positional"):
         run(asyncio.sleep)
-    with pytest.raises(ValueError, match="a limit of more than 0 seconds"):
-        run(gathered, limit=0)
+    with pytest.raises(ValueError, match="more than 0 seconds for 'until'"):
+        run(gathered, until=0)
 
 
 def test_asyncio_run_and_loop_calls_inside_fail_as_everywhere() -> None:
@@ -706,12 +710,12 @@ def test_code_without_end_stops_at_the_limit() -> None:
 
     with pytest.raises(OutOfTime, match="not finished after 60 simulated seconds: task 'forever' is at"):
         run(forever)
-    assert run(forever, limit=5.5, keep_error=True).elapsed == 5.5
+    assert run(forever, until=5.5, keep_error=True).elapsed == 5.5
 
 
 def test_just_in_time_is_in_time() -> None:
-    assert run(one_by_one, limit=10).status == "finished"
-    assert run(one_by_one, limit=9.999, keep_error=True).status == "out of time"
+    assert run(one_by_one, until=10).status == "finished"
+    assert run(one_by_one, until=9.999, keep_error=True).status == "out of time"
 
 
 def test_blocking_without_end_stops_at_the_limit() -> None:
@@ -860,7 +864,7 @@ def test_simulations_at_the_same_time_do_not_mix() -> None:
         return time.monotonic() - started
 
     async def main() -> list[Simulation]:
-        return await asyncio.gather(*(simulate(busy, number, limit=1000) for number in range(1, 9)))
+        return await asyncio.gather(*(simulate(busy, number, until=1000) for number in range(1, 9)))
 
     sims = asyncio.run(main())
     assert [sim.elapsed for sim in sims] == [20 * number + 5 for number in range(1, 9)]
@@ -949,7 +953,7 @@ def test_the_clock_is_simulated_again_after_a_thread() -> None:
         await asyncio.sleep(30)
         return time.monotonic() - before
 
-    sim = run(both, limit=100)
+    sim = run(both, until=100)
     assert round(sim.result, 6) == 30.0
 
 

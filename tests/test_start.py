@@ -45,7 +45,9 @@ def load(folder: Path) -> Any:
 def start(tmp_path: Path) -> Any:
     folder = tmp_path / "course"
     folder.mkdir()
-    return load(folder.resolve())
+    module = load(folder.resolve())
+    module.NEEDED_GB = 1e9  # a test that got as far as a real installation by mistake ends there
+    return module
 
 
 def bare_environment(**changes: str) -> dict[str, str]:
@@ -418,6 +420,7 @@ def test_unknown_failure_shows_the_last_words(start: Any) -> None:
 def test_full_disk_is_seen_before_anything_is_made(
     start: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
+    monkeypatch.setattr(start, "NEEDED_GB", 3.0)
     monkeypatch.setattr(shutil, "disk_usage", lambda path: SimpleNamespace(free=0.4e9))
     assert start.main(["setup"]) == 1
     assert capsys.readouterr().err == (
@@ -930,6 +933,7 @@ start.VENV = Path(sys.prefix)
 start.venv_python = lambda: Path(sys.executable)
 start.set_up = lambda: None
 start.inside_own_venv = lambda: False
+start.NEEDED_GB = 1e9
 sys.exit(start.main(["lab", "--no-browser"]))
 """
 

@@ -31,7 +31,7 @@ from awaitsee.observe.simulated_loop import Ending, SimulatedLoop, Waiting
 from awaitsee.observe.simulator import Supervisor, Worker, called
 
 _MOST_PLACES = 5
-_LIMIT, _WALL = 60.0, 3.0
+_UNTIL, _WALL = 60.0, 3.0
 
 
 @dataclass(eq=False, slots=True, repr=False)
@@ -112,14 +112,14 @@ async def simulate(
     fn: Callable[..., Any],
     /,
     *args: Any,
-    limit: float = _LIMIT,
+    until: float = _UNTIL,
     wall: float = _WALL,
     keep_error: bool = False,
     **kwargs: Any,
 ) -> Simulation:
     """Run the coroutine function `fn` with these arguments on a simulated clock and return what it did.
 
-    `limit`: simulated seconds after which it is cancelled. `wall`: real seconds for which the simulated clock may stand
+    `until`: simulated seconds after which it is cancelled. `wall`: real seconds for which the simulated clock may stand
     still; ten times as long is allowed for everything. What `fn` leaves behind is cancelled at the end.
 
     What `fn` raises passes through. `Deadlock`, `OutOfTime` or `Stuck` is raised when it did not end by itself, and
@@ -127,9 +127,9 @@ async def simulate(
     this is raised, and the exception is in the simulation's `error`. Raises `TypeError` when `fn` is no coroutine
     function, or has a parameter of the same name as one that is meant for `simulate`.
     """
-    _check(fn, {"limit": (limit, _LIMIT), "wall": (wall, _WALL)}, keep_error)
+    _check(fn, {"until": (until, _UNTIL), "wall": (wall, _WALL)}, keep_error)
     here = asyncio.get_running_loop()
-    worker = Worker(fn, args, kwargs, limit, wall)
+    worker = Worker(fn, args, kwargs, until, wall)
     supervisor = Supervisor(worker, here, wall)
     outer = here if isinstance(here, SimulatedLoop) else None
     if outer is not None:
@@ -170,7 +170,7 @@ def _check(fn: object, own: dict[str, tuple[float, float]], keep_error: bool) ->
             )
     for name, (value, _) in own.items():
         if not value > 0:
-            raise ValueError(f"simulate() needs a {name} of more than 0 seconds, not {value!r}.")
+            raise ValueError(f"simulate() needs more than 0 seconds for {name!r}, not {value!r}.")
 
 
 def _parameters(fn: Callable[..., Any]) -> Collection[str]:

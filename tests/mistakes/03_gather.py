@@ -79,7 +79,7 @@ async def answer_all(questions):
     wrong(
         "03.2",
         "first failure raised",
-        "BadRequestError",
+        "Error code: 400",
         """
 async def answer_all(questions):
     results = await asyncio.gather(*(ask(question) for question in questions))
