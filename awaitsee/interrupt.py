@@ -199,6 +199,8 @@ class Stopper:
             for task in self._newer():
                 task.cancel()
         self._broke_task = current is self._task
+        if current is not None:
+            current.add_done_callback(_take_note)
         raise Stopped("stopped while it held the event loop")
 
     def _newer(self) -> list[asyncio.Task[Any]]:
@@ -215,6 +217,13 @@ def _running_step(frame: FrameType | None) -> list[FrameType]:
         step.append(frame)
         frame = frame.f_back
     return []
+
+
+def _take_note(task: asyncio.Task[Any]) -> None:
+    """Keep asyncio from reporting, some time later, that nobody asked how a task ended that was stopped on purpose."""
+    # Only of that end: asking for the exception would also hide another one, raised while cleaning up.
+    if isinstance(getattr(task, "_exception", None), Stopped):
+        task.exception()
 
 
 def _may_break(step: list[FrameType]) -> bool:

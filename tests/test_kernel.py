@@ -409,6 +409,11 @@ def test_stop_shows_the_line_that_held_the_loop(kernel: Kernel) -> None:
     ]
 
 
+def test_stopped_tasks_are_not_reported_later(kernel: Kernel) -> None:
+    kernel.run(GO + "await asyncio.wait([asyncio.create_task(block())])", stop_after=(0.1,))
+    assert kernel.run("import gc\ngc.collect()\nawait asyncio.sleep(0)").stderr == ""
+
+
 def test_stop_ends_code_that_is_observed(kernel: Kernel) -> None:
     kernel.run("from awaitsee import observe")
     for work, how in [("block()", "held the event loop"), (f"asyncio.sleep({LONG})", "waited")]:

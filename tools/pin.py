@@ -121,7 +121,7 @@ def complaints(roots: Iterable[Requirement], names: Iterable[str], pythons: Iter
             continue
         if not bounds.get(canonicalize_name(name), SpecifierSet()).contains(distribution.version, prereleases=True):
             found.append(f"{name} {distribution.version} is out of pyproject's bounds")
-        needs = distribution.metadata["Requires-Python"] or ""
+        (needs,) = distribution.metadata.get_all("Requires-Python") or [""]
         if not all(SpecifierSet(needs).contains(f"{python}.0") for python in pythons):
             found.append(
                 f"{name} {distribution.version} needs Python {needs}: give it an upper bound in pyproject.toml"
