@@ -122,12 +122,15 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
 def open_notebook(page: Page, lab: str, name: str) -> None:
     page.goto(f"{lab}/lab/tree/{name}?reset&token={TOKEN}")
     page.wait_for_selector(".jp-NotebookPanel .jp-Cell")
+    # Before the kernel is there, Run All would ask which one to use.
+    page.wait_for_selector("#jp-main-statusbar >> text=Python 3 (ipykernel) | Idle")
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
 
 
 def run_all(page: Page) -> None:
     page.click('.lm-MenuBar-itemLabel:text-is("Run")')
     page.click('.lm-Menu-itemLabel:text-is("Run All Cells")')
+    page.wait_for_selector(".jp-InputPrompt:has-text('[*]'), .jp-InputPrompt:has-text('[1]')")
 
 
 def saved(lab: str, page: Page, name: str, until_run: int) -> list[dict[str, Any]]:
@@ -140,11 +143,15 @@ def saved(lab: str, page: Page, name: str, until_run: int) -> list[dict[str, Any
     while time.monotonic() < deadline:
         page.keyboard.press("Control+s")
         question = urllib.request.Request(f"{lab}/api/contents/{name}", headers={"Authorization": f"token {TOKEN}"})
-        with urllib.request.urlopen(question, timeout=5) as reply:
-            cells = [cell for cell in json.load(reply)["content"]["cells"] if cell["cell_type"] == "code"]
+        page.wait_for_timeout(1000)
+        try:
+            with urllib.request.urlopen(question, timeout=5) as reply:
+                cells = [cell for cell in json.load(reply)["content"]["cells"] if cell["cell_type"] == "code"]
+        except urllib.error.HTTPError:
+            # Read while it is being written, a notebook is no JSON.
+            continue
         if cells[until_run]["execution_count"]:
             return cells
-        time.sleep(0.5)
     raise AssertionError(f"cell {until_run} of {name} did not run")
 
 

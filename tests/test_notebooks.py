@@ -87,6 +87,12 @@ def test_no_secret_and_no_path_of_a_machine(path: Path) -> None:
 
 
 @every_notebook
+def test_no_dollar_sign_turns_prose_into_a_formula(path: Path) -> None:
+    plain = re.sub(r"`[^`]*`", "", re.sub(r"```.*?```", "", prose(read(path)), flags=re.DOTALL))
+    assert not re.findall(r".{0,30}(?<!\\)\$.{0,30}", plain), "write \\$ for a dollar sign"
+
+
+@every_notebook
 def test_links_within_the_course_lead_somewhere(path: Path) -> None:
     for target in re.findall(r"\]\(([^)\s]+)\)", prose(read(path))):
         if not re.match(r"https?://|#|mailto:", target):
