@@ -1,4 +1,4 @@
-"""The research desk: the code that the lessons share. Each function is shown in full in the lesson that first uses it."""
+"""The research desk: code that the lessons share. Each function is shown in full in the lesson that first uses it."""
 
 from __future__ import annotations
 

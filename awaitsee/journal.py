@@ -1,4 +1,4 @@
-"""What the outside world noted about each request: the one type that the practice server writes and the recorder reads."""
+"""What the outside world noted about each request: the type that the practice server writes and the recorder reads."""
 
 from __future__ import annotations
 

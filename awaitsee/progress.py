@@ -27,7 +27,7 @@ class Progress:
 
 
 def read(file: Path = FILE) -> dict[str, Progress]:
-    """Return the progress by exercise number; empty when there is none. A damaged file is put aside, dated, not deleted."""
+    """Return the progress by exercise number; empty when there is none. A damaged file is put aside and dated."""
     if not file.exists():
         return {}
     try:

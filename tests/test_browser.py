@@ -28,7 +28,9 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 ARTIFACTS = ROOT / "test-artifacts"
-CHROMIUM = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+CHROMIUM = next(
+    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+)
 TOKEN = "for-this-test"
 PATIENCE = 60_000
 """Milliseconds that anything on the page may take."""
@@ -197,7 +199,7 @@ def test_a_failing_task_group_is_red_and_stops_run_all(page: Page, lab: str) -> 
     run_all(page)
     page.wait_for_selector('.jp-CodeCell >> nth=1 >> [data-mime-type="application/vnd.jupyter.stderr"]')
     page.wait_for_selector('.jp-Notebook-ExecutionIndicator[data-status="idle"]')
-    first, second, third = saved(lab, page, "failing.ipynb", until_run=1)
+    _first, second, third = saved(lab, page, "failing.ipynb", until_run=1)
     assert [output["output_type"] for output in second["outputs"]] == ["error"]
     assert second["outputs"][0]["ename"] == "ExceptionGroup"
     assert third["outputs"] == [] and third["execution_count"] is None

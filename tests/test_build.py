@@ -137,6 +137,18 @@ def test_the_solution_is_cut_out_of_the_exercise_and_stays_in_the_solution(cours
     assert not any("Why it works" in cell.source for cell in read(course, "exercises/42_lesson.ipynb").cells)
 
 
+def test_a_source_is_formatted_like_the_notebook_and_its_prose_is_left_alone(tmp_path: Path) -> None:
+    source = tmp_path / "44_odd.md"
+    prose = "# 44 ·  odd   prose\n\n```\nx  =  1\n```\n\n"
+    source.write_text(
+        prose + "```{code-cell}\n:tags: [a]\n\n%load_ext awaitsee\nx  =  await f( 1 )\n```\n", encoding="utf-8"
+    )
+    assert build.format_source(source)
+    wanted = prose + "```{code-cell}\n:tags: [a]\n\n%load_ext awaitsee\nx = await f(1)\n```\n"
+    assert source.read_text(encoding="utf-8") == wanted
+    assert not build.format_source(source)
+
+
 def test_code_to_repair_is_given_in_the_exercise_and_gone_from_the_solution() -> None:
     source = """async def first(question):
     ### BEGIN SOLUTION

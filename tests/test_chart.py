@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -42,7 +43,7 @@ def test_the_names_of_curves_that_end_together_do_not_overlap() -> None:
     sheet = chart({name: POINTS for name in "abcd"}, x="calls", y="rate").sheet
     heights = sorted(item.y for item in sheet.items if isinstance(item, Text) and item.words in set("abcd"))
     assert len(heights) == 4
-    assert all(below - above > 0.15 for above, below in zip(heights, heights[1:], strict=False))
+    assert all(below - above > 0.15 for above, below in itertools.pairwise(heights))
 
 
 @pytest.mark.parametrize("points", [[(3.0, 2.0)], [(3.0, 0.0)], [(0.0, 0.0), (1.0, 0.0)], [(1.0, 1e-9), (2.0, 1e9)]])
@@ -61,7 +62,9 @@ def test_odd_points_can_be_drawn(points: Sequence[tuple[float, float]]) -> None:
         ({"a": [(0.0, 1.0)]}, True, "values above 0"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(curves: dict[str, Sequence[tuple[float, float]]], log_x: bool, words: str) -> None:
+def test_what_cannot_be_drawn_is_refused(
+    curves: dict[str, Sequence[tuple[float, float]]], log_x: bool, words: str
+) -> None:
     with pytest.raises(ValueError, match=words):
         chart(curves, x="x", y="y", log_x=log_x)
 

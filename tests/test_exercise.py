@@ -111,7 +111,7 @@ async def holds_the_loop() -> int:
 
 async def sleeps_in_a_task() -> int:
     async def block() -> int:
-        time.sleep(60)  # noqa: ASYNC251 - the point of the test
+        time.sleep(60)
         return 42
 
     return (await asyncio.gather(block(), block()))[0]

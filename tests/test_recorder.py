@@ -139,7 +139,14 @@ def test_names() -> None:
 
     run = asyncio.run(_observed(main()))
     assert sorted(names(run)) == sorted(
-        ["main", "renamed", "ask('What is a coroutine, and why sh…')", "by hand", "Branch.answer(7)", "limited(ask('y'))"]
+        [
+            "main",
+            "renamed",
+            "ask('What is a coroutine, and why sh…')",
+            "by hand",
+            "Branch.answer(7)",
+            "limited(ask('y'))",
+        ]
     )
 
 

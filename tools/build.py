@@ -9,7 +9,7 @@ A source that has not changed runs no kernel. One that is run again keeps each c
     python tools/build.py [STEM ...]            what changed, or only the lessons whose names start so
     python tools/build.py --force [STEM ...]    run the kernels even where nothing changed
     python tools/build.py --fresh [STEM ...]    and take the new outputs and pictures even where they say the same
-    python tools/build.py --check               run nothing; exit 1 and name each notebook that its source would not give
+    python tools/build.py --check               run nothing; exit 1 and name each notebook that its source does not give
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -33,12 +34,13 @@ import nbformat
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
 CELL_TIMEOUT = 60
 CHANGING = "nbval-ignore-output"
 SOLUTION_ONLY = "solution"
-# Between the marks, `### GIVEN` may part the solution from what the learner gets instead, commented out: code to repair.
+# Between the marks, `### GIVEN` may part the solution from what the learner gets instead: code to repair, commented out.
 SOLUTION = re.compile(
     r"^(?P<indent>[ \t]*)### BEGIN SOLUTION[^\n]*\n.*?"
     r"(?:^[ \t]*### GIVEN[^\n]*\n(?P<given>.*?))?"
@@ -46,6 +48,9 @@ SOLUTION = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 GIVEN = re.compile(r"^[ \t]*### GIVEN[^\n]*\n.*?(?=^[ \t]*### END SOLUTION)", re.MULTILINE | re.DOTALL)
+CODE_CELL = re.compile(
+    r"(?P<head>^```\{code-cell\}[^\n]*\n(?::[^\n]*\n)*\n?)(?P<code>.*?)^```", re.MULTILINE | re.DOTALL
+)
 STUB = "{indent}# Your code here, in place of the next line.\n{indent}raise YourTurn\n"
 REPAIR = "{indent}raise YourTurn  # Delete this line, then repair the rest.\n"
 # A key or a provider in the author's environment must not reach an output that is committed.
@@ -67,6 +72,32 @@ def read_sanitizer(path: Path) -> Sanitize:
         return text
 
     return sanitize
+
+
+def format_source(path: Path) -> bool:
+    """Format the code cells of a source with ruff, as the built notebooks have to be; return whether that changed it."""
+    text = path.read_text(encoding="utf-8")
+    blocks = [block["code"] for block in CODE_CELL.finditer(text)]
+    notebook = new_notebook(cells=[new_code_cell(code.rstrip("\n")) for code in blocks])
+    with tempfile.TemporaryDirectory() as folder:
+        draft = Path(folder) / "draft.ipynb"
+        nbformat.write(notebook, draft)
+        command = [
+            sys.executable,
+            "-m",
+            "ruff",
+            "format",
+            "--quiet",
+            "--config",
+            str(ROOT / "pyproject.toml"),
+            str(draft),
+        ]
+        subprocess.run(command, check=True)
+        formatted = iter([cell.source + "\n" for cell in nbformat.read(draft, as_version=4).cells])
+    new = CODE_CELL.sub(lambda block: f"{block['head']}{next(formatted)}```", text)
+    if new != text:
+        path.write_text(new, encoding="utf-8", newline="\n")
+    return new != text
 
 
 def read_source(path: Path) -> NotebookNode:
@@ -315,6 +346,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
     failed = False
     for source in chosen:
+        if format_source(source):
+            print(f"{source.relative_to(ROOT).as_posix()}: formatted")
         for target, notebook in products(source, ROOT):
             began = time.perf_counter()
             name = target.relative_to(ROOT).as_posix()

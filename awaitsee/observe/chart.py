@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from awaitsee.observe import style
 from awaitsee.observe.sheet import Box, Line, Mark, Measure, Sheet, Text, shorten, snap
@@ -140,7 +141,7 @@ def _draw_curves(
     ends: list[tuple[float, float, str, str]] = []
     for (name, points), (shape, colour) in zip(curves.items(), CURVES, strict=False):
         placed = [(across.at(place), up.at(value)) for place, value in points]
-        for (x0, y0), (x1, y1) in zip(placed, placed[1:], strict=False):
+        for (x0, y0), (x1, y1) in pairwise(placed):
             sheet.add(Line(x0, y0, x1, y1, colour, 1.8, order=4))
         for at, height in placed:
             sheet.add(Mark(at, height, DOT, shape, colour))

@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
-FaultKind = Literal[400, 401, 404, 429, 500, 503, 529, "hang", "drop", "drop_midstream", "truncate", "slow", "slow_tail", "ok"]
+FaultKind = Literal[
+    400, 401, 404, 429, 500, 503, 529, "hang", "drop", "drop_midstream", "truncate", "slow", "slow_tail", "ok"
+]
 FAULT_KINDS: tuple[int | str, ...] = get_args(FaultKind)
 
 
