@@ -46,4 +46,4 @@ def check_setup() -> None:
         return
     shown = found[:5] + ([f"... and {len(found) - 5} more."] if len(found) > 5 else [])
     print("Set-up: not what the course was tested with.", *shown, sep="\n  ")
-    print("Close JupyterLab, then `make lab` in the course's folder mends it (`py start.py lab` on Windows).")
+    print("Close JupyterLab, then `make lab` in the course's folder repairs it (`py start.py lab` on Windows).")

@@ -140,6 +140,7 @@ class exercise:
         if self._stopper is not None:
             self._stopper.__exit__(kind, error, traceback)
         _open.remove(self)
+        _throw_away_unawaited()
         if self._patience is not None:
             recorder.PATIENCE.reset(self._patience)
         if self._over and isinstance(error, asyncio.CancelledError | Stopped | KeyboardInterrupt):
@@ -181,6 +182,16 @@ class exercise:
     def _note(self, state: progress.State) -> None:
         if progress.is_learners_copy(Path.cwd()):
             progress.note(self.number, state)
+
+
+def _throw_away_unawaited() -> None:
+    """Close the coroutines in the last run's result: Python would warn of them at the next, perhaps better, try."""
+    run = observation.latest()
+    if run is None or not run.finished:
+        return
+    for thing in run.result if isinstance(run.result, list | tuple | set) else [run.result]:
+        if inspect.iscoroutine(thing):
+            thing.close()
 
 
 def _shorten(thing: object) -> str:

@@ -152,7 +152,7 @@ def test_code_that_does_not_end_is_stopped_and_the_loop_lives(work: Callable[[],
 
 
 def test_where_the_loop_was_held_is_said() -> None:
-    with pytest.raises(ExerciseFailed, match="held the event loop at line .*: (pass|while True:)"):
+    with pytest.raises(ExerciseFailed, match=r"held the event loop at line .*: (pass|while True:)"):
         asyncio.run(check_that(holds_the_loop, deadline=0.3))
 
 

@@ -1,4 +1,4 @@
-"""Every exercise: unsolved it is friendly, solved it passes, a wrong answer is told what is wrong, a right one passes."""
+"""Each exercise: unsolved it is friendly, solved it passes, a wrong answer is told why, another right one passes."""
 
 from __future__ import annotations
 

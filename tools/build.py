@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 CELL_TIMEOUT = 60
 CHANGING = "nbval-ignore-output"
 SOLUTION_ONLY = "solution"
-# Between the marks, `### GIVEN` may part the solution from what the learner gets instead: code to repair, commented out.
+# Between the marks, `### GIVEN` may part the solution from code to repair, commented out, which the learner gets.
 SOLUTION = re.compile(
     r"^(?P<indent>[ \t]*)### BEGIN SOLUTION[^\n]*\n.*?"
     r"(?:^[ \t]*### GIVEN[^\n]*\n(?P<given>.*?))?"
@@ -75,7 +75,7 @@ def read_sanitizer(path: Path) -> Sanitize:
 
 
 def format_source(path: Path) -> bool:
-    """Format the code cells of a source with ruff, as the built notebooks have to be; return whether that changed it."""
+    """Format the code cells of a source with ruff, as the notebooks have to be; return whether that changed it."""
     text = path.read_text(encoding="utf-8")
     blocks = [block["code"] for block in CODE_CELL.finditer(text)]
     notebook = new_notebook(cells=[new_code_cell(code.rstrip("\n")) for code in blocks])

@@ -143,6 +143,11 @@ class Observation:
         _latest = weakref.ref(self)
 
     @property
+    def finished(self) -> bool:
+        """Whether the run is over and can be asked."""
+        return self._known is not None
+
+    @property
     def _facts(self) -> Facts:
         if self._known is None:
             raise RuntimeError("This run is still being recorded: ask after the `async with observe()` block.")

@@ -73,7 +73,8 @@ class Observing:
         try:
             future = self._begin(run, loop)
             try:
-                result = await _outcome(future)
+                patience = PATIENCE.get()
+                result = await (future if patience is None else _outcome(future, patience))
             except BaseException as raised:
                 _end_root(run, raised)
                 if not self._keeps(raised):
@@ -242,11 +243,8 @@ def _what_to_pass(thing: object) -> str:
     )
 
 
-async def _outcome(future: asyncio.Future[Any]) -> Any:
-    """Await `future`; where `PATIENCE` is set, do not wait for one that goes on after it was cancelled."""
-    patience = PATIENCE.get()
-    if patience is None:
-        return await future
+async def _outcome(future: asyncio.Future[Any], patience: float) -> Any:
+    """Await `future`, but not for more than `patience` seconds once it was cancelled."""
     try:
         await asyncio.wait([future])
     except BaseException:

@@ -108,6 +108,19 @@ async def read_until(question, enough):
     ),
     wrong(
         "01.2",
+        "the stream without async",
+        "nothing else had to stand still meanwhile; saw the event loop was held",
+        """
+async def read_until(question, enough):
+    text = ""
+    for piece in llm.stream(question):
+        text += piece.text
+        if len(text) >= enough:
+            return text
+""",
+    ),
+    wrong(
+        "01.2",
         "a list of pieces",
         "a text comes back; saw",
         """
@@ -199,6 +212,22 @@ import asyncio
 from awaitsee.desk import ask
 asyncio.run(ask("What does the event loop do?"))
 '''
+""",
+    ),
+    right(
+        "01.3",
+        "indented with the function",
+        """
+def as_script():
+    return '''
+        import asyncio
+        from awaitsee.desk import ask
+
+        async def main():
+            print(await ask("What does the event loop do?"))
+
+        asyncio.run(main())
+    '''
 """,
     ),
     right(

@@ -79,7 +79,7 @@ async def answer_all(questions):
     wrong(
         "03.2",
         "first failure raised",
-        "Error code: 400",
+        "nothing is raised; saw OpenAIInvalidRequestError",
         """
 async def answer_all(questions):
     results = await asyncio.gather(*(ask(question) for question in questions))
@@ -142,7 +142,7 @@ async def answer_all(questions):
     wrong(
         "03.3",
         "gather",
-        "no answer is written for nobody; saw 4 answers",
+        "the server writes nothing once the failure is known; saw",
         """
 async def brief(questions):
     return await asyncio.gather(*(ask(question) for question in questions))
@@ -171,7 +171,7 @@ async def brief(questions):
     wrong(
         "03.3",
         "waits for all before it raises",
-        "no answer is written for nobody; saw",
+        "the server writes nothing once the failure is known; saw",
         """
 async def brief(questions):
     results = await asyncio.gather(*(ask(question) for question in questions), return_exceptions=True)
