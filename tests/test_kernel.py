@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -53,7 +54,11 @@ class Kernel:
 
     def __init__(self, extension: bool = True, arguments: tuple[str, ...] = ()) -> None:
         # Without a network port, and without the warning that a port is not encrypted.
-        self.manager = KernelManager(transport="tcp" if sys.platform == "win32" else "ipc")
+        if sys.platform == "win32":
+            self.manager = KernelManager()
+        else:
+            self.sockets = tempfile.TemporaryDirectory(prefix="kernel-", ignore_cleanup_errors=True)
+            self.manager = KernelManager(transport="ipc", ip=f"{self.sockets.name}/ipc")
         self.manager.start_kernel(env=os.environ | {"PYTHONPATH": str(ROOT)}, extra_arguments=list(arguments))
         self.client: BlockingKernelClient = self.manager.blocking_client()
         self.client.start_channels()

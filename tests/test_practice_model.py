@@ -29,6 +29,7 @@ from awaitsee.practice.model import (
     tokenize,
     warm_up,
 )
+from awaitsee.practice.schema import may_backtrack_for_ever
 from awaitsee.practice.text import sentences, stem
 
 TEXT = {"type": "string"}
@@ -1012,3 +1013,32 @@ def test_a_long_senseless_prompt_takes_time_in_proportion(piece: str) -> None:
 )
 def test_arithmetic_runs_no_code(expression: str, value: float | None) -> None:
     assert evaluate(expression) == value
+
+
+@pytest.mark.parametrize(
+    ("pattern", "risky"),
+    [
+        ("(a+)+$", True),
+        ("(a|aa)+$", True),
+        ("((a+))+", True),
+        (r"(\\w+\\s?)*!", True),
+        ("(?:[a-z]+,)*x", True),
+        ("^[a-z]+$", False),
+        (r"^\\d{3}-\\d{4}$", False),
+        ("(ab)+", False),
+        ("(a+)?", False),
+        ("(cat|dog)", False),
+        (")(", False),
+    ],
+)
+def test_a_pattern_that_could_backtrack_for_ever_is_known(pattern: str, risky: bool) -> None:
+    assert may_backtrack_for_ever(pattern) is risky
+
+
+def test_such_a_pattern_does_not_stop_the_model() -> None:
+    schema = {"type": "object", "properties": {"word": {"type": "string", "pattern": "(a+)+$"}}, "required": ["word"]}
+    prompt = Prompt((Message("user", f"The word is {'a' * 40}!"),), schema=schema)
+    began = time.perf_counter()
+    word = json.loads(reply(prompt).text)["word"]
+    assert set(word) == {"a"}
+    assert time.perf_counter() - began < 5, "an exponential search would take years"

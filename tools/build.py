@@ -138,7 +138,7 @@ def stub(solution: re.Match[str]) -> str:
     if solution["given"] is None:
         return STUB.format(indent=solution["indent"])
     given = re.sub(r"^([ \t]*)# ?", r"\1", solution["given"], flags=re.MULTILINE)
-    return REPAIR.format(indent=solution["indent"]) + given
+    return REPAIR.format(indent=solution["indent"]) + re.sub(r"^[ \t]+$", "", given, flags=re.MULTILINE)
 
 
 def keep_solutions(notebook: NotebookNode) -> NotebookNode:

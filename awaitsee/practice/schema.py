@@ -179,6 +179,8 @@ def _string_fits(value: str, schema: Schema) -> bool:
         return False
     pattern = schema.get("pattern")
     if isinstance(pattern, str):
+        if may_backtrack_for_ever(pattern):
+            return value == from_pattern(pattern, int(shortest or 0))
         try:
             if not re.search(pattern, value):
                 return False
@@ -300,6 +302,34 @@ _ESCAPES = {
     "t": "\t",
     "n": "\n",
 }
+
+
+def may_backtrack_for_ever(pattern: str) -> bool:
+    """Tell whether a repetition repeats something that repeats or has alternatives, as in `(a+)+$`.
+
+    A search for such a pattern can take time exponential in the length of the text, and the server would stand still.
+    """
+    loose = [False]
+    position = 0
+    while match := _PIECE.match(pattern, position):
+        position = match.end()
+        kind = match.lastgroup
+        repeat = _REPEAT.match(pattern, position) if kind not in ("open", "bar", "anchor") else None
+        repeats = repeat is not None and repeat[1] != "?"
+        if kind == "open":
+            loose.append(False)
+        elif kind == "bar":
+            loose[-1] = True
+        elif kind == "close" and len(loose) > 1:
+            inner = loose.pop()
+            if inner and repeats:
+                return True
+            loose[-1] |= inner or repeats
+        else:
+            loose[-1] |= repeats
+        if repeat is not None:
+            position = repeat.end()
+    return False
 
 
 def from_pattern(pattern: str, shortest: int = 0) -> str:
