@@ -17,6 +17,7 @@ from typing import Any, Self
 from awaitsee import progress
 from awaitsee.interrupt import Stopped, Stopper
 from awaitsee.observe import observation, recorder
+from awaitsee.observe.origin import owner_of
 
 DEADLINE = 15.0
 """Seconds that the code of an exercise may take."""
@@ -113,7 +114,7 @@ class exercise:
             self._task = asyncio.current_task()
         if self._task is not None:
             self._cancelled_before = self._task.cancelling()
-            self._stopper = Stopper(self._task)
+            self._stopper = Stopper(self._task, on_failure=_advise_restart)
             self._stopper.__enter__()
         for seconds in (self.deadline, self.deadline + SECOND_STOP):
             timer = threading.Timer(seconds, self._stop)
@@ -138,6 +139,9 @@ class exercise:
         for timer in self._timers:
             timer.cancel()
         if self._stopper is not None:
+            # What is left of the learner's code must not run on into the next check.
+            for task in self._stopper.newer():
+                task.cancel("the check is over")
             self._stopper.__exit__(kind, error, traceback)
         _open.remove(self)
         _throw_away_unawaited()
@@ -147,13 +151,16 @@ class exercise:
             self._take_back_cancellation()
             self._note("tried")
             raise ExerciseFailed(self._what_did_not_end()) from None
-        if self.untouched and (error is None or isinstance(error, Exception)):
-            print(f"{self.number} is yours to write.")
+        if self.untouched and not _has_other_errors(error):
+            print(f"{self.number} is yours to write: the code still says `raise YourTurn`.")
             return True
         if error is not None:
             if isinstance(error, Exception):
                 self._note("tried")
             return False
+        if self._over:
+            self._note("tried")
+            raise ExerciseFailed(self._what_did_not_end())
         if not self.conditions:
             raise ExerciseFailed(f"{self.number} checks nothing: its check cell was changed. Take a fresh copy of it.")
         if self.failures:
@@ -173,15 +180,31 @@ class exercise:
 
     def _what_did_not_end(self) -> str:
         sentence = f"{self.number}: your code did not end within {self.deadline:g} s, so it was stopped."
-        held = self._stopper.held_at if self._stopper is not None else None
+        if self._stopper is None:
+            return sentence
+        held = self._stopper.held_at
         if held:
-            place = held[-1]
+            place = next((frame for frame in reversed(held) if owner_of(frame.filename) == "user"), held[-1])
             return f"{sentence} It held the event loop at line {place.lineno}: {place.line}"
-        return f"{sentence} It was waiting for something that did not come."
+        return f"{sentence} Look for something that is awaited and never comes, or a loop that never ends."
 
     def _note(self, state: progress.State) -> None:
-        if progress.is_learners_copy(Path.cwd()):
-            progress.note(self.number, state)
+        try:
+            if progress.is_learners_copy(Path.cwd()):
+                progress.note(self.number, state)
+        except OSError as error:
+            print(f"Your progress could not be noted ({error.strerror}); the exercise counts all the same.")
+
+
+def _has_other_errors(error: BaseException | None) -> bool:
+    """Tell whether something else than a stub failed: a group may hold both."""
+    if isinstance(error, BaseExceptionGroup):
+        return error.subgroup(lambda each: not isinstance(each, YourTurn | BaseExceptionGroup)) is not None
+    return error is not None and not isinstance(error, Exception)
+
+
+def _advise_restart() -> None:
+    print("This code does not react to being stopped. To end it, restart the kernel.", file=sys.stderr, flush=True)
 
 
 def _throw_away_unawaited() -> None:
@@ -195,7 +218,11 @@ def _throw_away_unawaited() -> None:
 
 
 def _shorten(thing: object) -> str:
-    text = thing if isinstance(thing, str) else repr(thing)
+    try:
+        text = thing if isinstance(thing, str) else repr(thing)
+    except Exception as error:
+        text = f"a {type(thing).__name__} whose repr raises {type(error).__name__}"
+    text = " ".join(text.split()) or "an empty text"
     return text if len(text) <= LONGEST_SIGHT else text[: LONGEST_SIGHT - 1] + "…"
 
 

@@ -23,6 +23,7 @@ from __future__ import annotations
 import _thread
 import asyncio
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -39,6 +40,8 @@ PATIENCE = 3.0
 """Seconds after which a call of `Stopper.stop` has failed."""
 SAME_PRESS = 0.5
 """Seconds within which a second call of `Stopper.stop` counts as the first: a double click."""
+SWALLOWED = 3
+"""Attempts after which the code is taken to swallow what is raised in it."""
 
 _KERNEL_PACKAGES = {"IPython", "comm", "ipykernel", "jupyter_client", "tornado", "traitlets", "zmq"}
 _KERNEL_MODULES = {"awaitsee.kernel"}
@@ -94,6 +97,7 @@ class Stopper:
         self._turned = False
         self._broke_task = False
         self._last_call = float("-inf")
+        self._breaks = 0
 
     def __enter__(self) -> Self:
         self._older = weakref.WeakSet(asyncio.all_tasks(self._loop))
@@ -190,20 +194,36 @@ class Stopper:
         current = asyncio.current_task(self._loop)
         if self._task.done() or not _may_break(step):
             return
-        if self._turned and current is not self._task and current not in self._newer():
+        if self._turned and current is not self._task and current not in self.newer():
             return
         if self.held_at is None:
             self.held_at = traceback.StackSummary.extract((frame, frame.f_lineno) for frame in reversed(step))
         else:
             # Another step holds the loop now. When ten children block, nine have not begun yet and need not.
-            for task in self._newer():
+            for task in self.newer():
                 task.cancel()
         self._broke_task = current is self._task
         if current is not None:
             current.add_done_callback(_take_note)
+        self._breaks += 1
+        if self._breaks >= SWALLOWED and sys.gettrace() is None:
+            self._raise_in_the_handler(step)
         raise Stopped("stopped while it held the event loop")
 
-    def _newer(self) -> list[asyncio.Task[Any]]:
+    def _raise_in_the_handler(self, step: list[FrameType]) -> None:
+        """Have the exception raised once more on the next line: that is in the `except` that swallows it."""
+
+        def on_line(frame: FrameType, event: str, argument: Any) -> Any:
+            if event != "line":
+                return on_line
+            sys.settrace(None)
+            raise Stopped("stopped while it held the event loop")
+
+        for frame in step:
+            frame.f_trace = on_line
+        sys.settrace(lambda *_: None)
+
+    def newer(self) -> list[asyncio.Task[Any]]:
         """The tasks that the task has made, or those it made."""
         return [task for task in asyncio.all_tasks(self._loop) if task not in self._older and not _is_kernels(task)]
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from pathlib import Path
@@ -14,6 +17,8 @@ State = Literal["tried", "done"]
 
 HOME = Path(__file__).resolve().parents[1] / "my"
 FILE = HOME / "progress.json"
+STALE = 1.0
+"""Seconds after which a lock counts as left behind by a kernel that died."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +36,12 @@ def read(file: Path = FILE) -> dict[str, Progress]:
     if not file.exists():
         return {}
     try:
-        return {number: Progress(**entry) for number, entry in json.loads(file.read_text(encoding="utf-8")).items()}
-    except (ValueError, TypeError, AttributeError):
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        return {
+            number: Progress(entry["state"], int(entry["tries"]), entry["first"], entry["last"])
+            for number, entry in kept.items()
+        }
+    except (ValueError, TypeError, AttributeError, KeyError, RecursionError):
         aside = file.with_name(f"{file.stem}.damaged-{datetime.now():%Y-%m-%d-%H%M%S}{file.suffix}")
         file.replace(aside)
         print(
@@ -42,7 +51,15 @@ def read(file: Path = FILE) -> dict[str, Progress]:
 
 
 def note(number: str, state: State, file: Path = FILE) -> None:
-    """Note that an exercise was tried or done. What is done stays done. A file that cannot be written is left alone."""
+    """Note that an exercise was tried or done. What is done stays done.
+
+    Raises OSError when the file cannot be written; it is left as it was then.
+    """
+    with _locked(file):
+        _note(number, state, file)
+
+
+def _note(number: str, state: State, file: Path) -> None:
     everything = read(file)
     before = everything.get(number)
     now = f"{datetime.now():%Y-%m-%dT%H:%M:%S}"
@@ -52,10 +69,26 @@ def note(number: str, state: State, file: Path = FILE) -> None:
         first=before.first if before else now,
         last=now,
     )
+    _write(everything, file)
+
+
+@contextmanager
+def _locked(file: Path) -> Iterator[None]:
+    """Let one kernel at a time change the file; a lock that is older than `STALE` seconds was left behind."""
+    lock = file.with_name(f".{file.name}.lock")
+    deadline = time.monotonic() + STALE
+    while True:
+        try:
+            os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+            break
+        except FileExistsError:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.01)
     try:
-        _write(everything, file)
-    except OSError as error:
-        print(f"Your progress could not be noted ({error.strerror}); the exercise counts all the same.")
+        yield
+    finally:
+        lock.unlink(missing_ok=True)
 
 
 def _write(everything: dict[str, Progress], file: Path) -> None:

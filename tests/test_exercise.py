@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -11,6 +13,8 @@ import pytest
 
 from awaitsee import YourTurn, exercise, observe, progress, simulate
 from awaitsee.exercise import ExerciseFailed
+
+YOURS = "06.1 is yours to write: the code still says `raise YourTurn`.\n"
 
 
 async def fine() -> int:
@@ -50,7 +54,7 @@ def test_what_is_not_met_is_said_with_what_was_seen_and_what_to_try(capsys: pyte
 
 def test_an_untouched_stub_is_no_failure(capsys: pytest.CaptureFixture[str]) -> None:
     asyncio.run(check_that(stub))
-    assert capsys.readouterr().out == "06.1 is yours to write.\n"
+    assert capsys.readouterr().out == YOURS
 
 
 def test_an_untouched_stub_is_found_in_an_exception_group(capsys: pytest.CaptureFixture[str]) -> None:
@@ -60,7 +64,7 @@ def test_an_untouched_stub_is_found_in_an_exception_group(capsys: pytest.Capture
         return 42
 
     asyncio.run(check_that(work))
-    assert capsys.readouterr().out == "06.1 is yours to write.\n"
+    assert capsys.readouterr().out == YOURS
 
 
 def test_an_untouched_stub_is_found_where_the_run_keeps_its_error(capsys: pytest.CaptureFixture[str]) -> None:
@@ -70,7 +74,7 @@ def test_an_untouched_stub_is_found_where_the_run_keeps_its_error(capsys: pytest
             check("it answers", run.result == 42)
 
     asyncio.run(cell())
-    assert capsys.readouterr().out == "06.1 is yours to write.\n"
+    assert capsys.readouterr().out == YOURS
 
 
 def test_an_untouched_stub_is_found_in_a_simulation(capsys: pytest.CaptureFixture[str]) -> None:
@@ -80,7 +84,7 @@ def test_an_untouched_stub_is_found_in_a_simulation(capsys: pytest.CaptureFixtur
             check("it answers", sim.result == 42)
 
     asyncio.run(cell())
-    assert capsys.readouterr().out == "06.1 is yours to write.\n"
+    assert capsys.readouterr().out == YOURS
 
 
 def test_a_plain_not_implemented_error_is_not_the_stub() -> None:
@@ -133,8 +137,24 @@ async def swallows_everything() -> int:
             continue
 
 
+async def blocks_and_swallows() -> int:
+    while True:
+        try:
+            time.sleep(10)
+        except:  # noqa: E722 - that nothing gets past it is the point
+            continue
+
+
 @pytest.mark.parametrize(
-    "work", [waits_for_ever, holds_the_loop, sleeps_in_a_task, swallows_one_cancellation, swallows_everything]
+    "work",
+    [
+        blocks_and_swallows,
+        waits_for_ever,
+        holds_the_loop,
+        sleeps_in_a_task,
+        swallows_one_cancellation,
+        swallows_everything,
+    ],
 )
 def test_code_that_does_not_end_is_stopped_and_the_loop_lives(work: Callable[[], Awaitable[int]]) -> None:
     async def cells() -> str:
@@ -196,6 +216,76 @@ def test_a_number_of_another_form_is_refused(number: str) -> None:
 
 def test_a_failure_shows_as_one_line() -> None:
     assert ExerciseFailed("06.1: 1 of 2")._render_traceback_() == ["ExerciseFailed: 06.1: 1 of 2"]
+
+
+def test_what_is_left_running_is_cancelled_with_the_check() -> None:
+    async def leaves_a_task() -> int:
+        asyncio.create_task(waits_for_ever(), name="left")  # noqa: RUF006
+        return 42
+
+    async def cells() -> list[str]:
+        await check_that(leaves_a_task)
+        await asyncio.sleep(0)
+        return [task.get_name() for task in asyncio.all_tasks()]
+
+    assert "left" not in asyncio.run(cells())
+
+
+def test_an_error_beside_a_stub_is_not_hidden() -> None:
+    async def work() -> int:
+        async def bad() -> None:
+            raise ValueError("own")
+
+        async with asyncio.TaskGroup() as group:
+            group.create_task(stub())
+            group.create_task(bad())
+        return 42
+
+    with pytest.raises(ExceptionGroup) as raised:
+        asyncio.run(check_that(work))
+    assert raised.value.subgroup(ValueError) is not None
+
+
+def test_sys_exit_in_observed_code_reaches_the_cell_and_not_the_loop() -> None:
+    async def work() -> int:
+        sys.exit(3)
+
+    async def cells() -> str:
+        with pytest.raises(SystemExit):
+            await check_that(work)
+        return "the next cell runs"
+
+    assert asyncio.run(cells()) == "the next cell runs"
+
+
+def test_a_result_that_cannot_be_shown_does_not_end_the_check(capsys: pytest.CaptureFixture[str]) -> None:
+    class Rude:
+        def __repr__(self) -> str:
+            raise ValueError("no repr")
+
+    async def cell() -> None:
+        with exercise("06.1") as check:
+            check("fine", False, saw=Rude())
+            check("fine", False, saw="two\nlines")
+            check("fine", False, saw="")
+
+    with pytest.raises(ExerciseFailed):
+        asyncio.run(cell())
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("saw ")[1] for line in lines] == [
+        "a Rude whose repr raises ValueError",
+        "two lines",
+        "an empty text",
+    ]
+
+
+def test_two_kernels_at_once_lose_nothing(tmp_path: Path) -> None:
+    file = tmp_path / "progress.json"
+    code = "import sys; from pathlib import Path; from awaitsee import progress\n"
+    code += "[progress.note(f'{sys.argv[2]}.{number}', 'done', Path(sys.argv[1])) for number in range(40)]"
+    kernels = [subprocess.Popen([sys.executable, "-c", code, str(file), name]) for name in ("01", "02")]
+    assert [kernel.wait(60) for kernel in kernels] == [0, 0]
+    assert len(progress.read(file)) == 80
 
 
 def test_only_the_learners_copy_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

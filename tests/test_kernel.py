@@ -492,11 +492,22 @@ def test_second_press_ends_a_child_that_swallows_the_cancellation(kernel: Kernel
     check_stopped(run, "waited")
 
 
-def test_cell_that_swallows_everything_is_told_of(kernel: Kernel) -> None:
-    kernel.run("import awaitsee.interrupt\nawaitsee.interrupt.PATIENCE = 0.4")
+SWALLOWING = "    try: time.sleep(0.01)\n    except BaseException: pass\nawait asyncio.sleep(0)"
+
+
+def test_stop_ends_a_cell_that_blocks_and_swallows_everything(kernel: Kernel) -> None:
+    check_stopped(kernel.run(GO + "while True:\n" + SWALLOWING, stop_after=(0.1,)), "held the event loop")
+
+
+def test_cell_that_cannot_be_stopped_is_told_of(kernel: Kernel) -> None:
+    # While somebody traces, as a debugger does, the exception cannot be raised in the `except` that swallows it.
+    kernel.run("import awaitsee.interrupt\nimport sys\nawaitsee.interrupt.PATIENCE = 0.4")
     run = kernel.run(
-        "end = time.monotonic() + 1.5\n" + GO + "while time.monotonic() < end:\n"
-        "    try: time.sleep(0.01)\n    except BaseException: pass\nawait asyncio.sleep(0)",
+        "end = time.monotonic() + 1.5\nsys.settrace(lambda *_: None)\n"
+        + GO
+        + "while time.monotonic() < end:\n"
+        + SWALLOWING
+        + "\nsys.settrace(None)",
         stop_after=(0.1,),
     )
     kernel.run("awaitsee.interrupt.PATIENCE = 3.0")

@@ -27,7 +27,7 @@ async def headline(question):
     wrong(
         "01.1",
         "the whole answer",
-        "the first sentence, and only that; saw A SEMAPHORE",
+        "the first sentence, whole and alone; saw A SEMAPHORE",
         """
 async def headline(question):
     return (await ask(question)).upper()

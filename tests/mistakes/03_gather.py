@@ -79,7 +79,7 @@ async def answer_all(questions):
     wrong(
         "03.2",
         "first failure raised",
-        "nothing is raised; saw OpenAIInvalidRequestError",
+        "nothing is raised; saw OpenAI",
         """
 async def answer_all(questions):
     results = await asyncio.gather(*(ask(question) for question in questions))
@@ -100,7 +100,7 @@ async def answer_all(questions):
     wrong(
         "03.2",
         "failures among the answers, too",
-        "an answer for each of the three good questions; saw",
+        "an answer for each of the two good questions; saw",
         """
 async def answer_all(questions):
     results = await asyncio.gather(*(ask(question) for question in questions), return_exceptions=True)
@@ -110,7 +110,7 @@ async def answer_all(questions):
     wrong(
         "03.2",
         "one after the other",
-        "still all five at once; saw at most 1 at once",
+        "four requests, all at once; saw at most 1 of 4 at once",
         """
 async def answer_all(questions):
     answers, failures = {}, {}
@@ -151,7 +151,7 @@ async def brief(questions):
     wrong(
         "03.3",
         "the group as it is",
-        "the failure itself is raised; saw ExceptionGroup",
+        "the failure itself is raised: BadRequestError; saw ExceptionGroup",
         """
 async def brief(questions):
     async with asyncio.TaskGroup() as group:
@@ -162,7 +162,7 @@ async def brief(questions):
     wrong(
         "03.3",
         "one after the other",
-        "all five at once; saw at most 1 at once",
+        "five requests, all at once; saw at most 1 of 5 at once",
         """
 async def brief(questions):
     return [await ask(question) for question in questions]
@@ -184,7 +184,7 @@ async def brief(questions):
     wrong(
         "03.3",
         "swallows the failure",
-        "the failure itself is raised; saw NoneType",
+        "the failure itself is raised: BadRequestError; saw []",
         """
 async def brief(questions):
     try:
