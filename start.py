@@ -924,7 +924,7 @@ def check_commands(arguments: "list[str]") -> "list[list[str]]":
     """
     paths = [argument for argument in arguments if (ROOT / argument.split("::")[0]).exists()]
     options = [argument for argument in arguments if argument not in paths]
-    built = ("notebooks", "solutions")
+    built = ("notebooks", "solutions", "exercises")
     chosen = [path for path in paths if path.split("/")[0] in built]
     tests = [path for path in paths if path not in chosen]
     notebooks = chosen if paths else [name for name in built if list((ROOT / name).glob("*.ipynb"))]

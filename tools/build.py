@@ -15,6 +15,7 @@ A source that has not changed runs no kernel. One that is run again keeps each c
 from __future__ import annotations
 
 import argparse
+import base64
 import configparser
 import copy
 import hashlib
@@ -37,6 +38,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
+README_PICTURE = Path("docs/images/five_questions.png")
 CELL_TIMEOUT = 60
 CHANGING = "nbval-ignore-output"
 SOLUTION_ONLY = "solution"
@@ -268,6 +270,16 @@ def keep_outputs(notebook: NotebookNode, old: NotebookNode, sanitize: Sanitize) 
             cell.outputs = before.outputs
 
 
+def show_in_readme(root: Path) -> None:
+    """Write the picture that the README shows: the last figure of lesson 00, as it stands in the built notebook."""
+    lesson = nbformat.read(root / "notebooks" / "00_start_here.ipynb", as_version=4)
+    outputs = [output for cell in lesson.cells for output in cell.get("outputs", [])]
+    pictures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
+    target = root / README_PICTURE
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(base64.b64decode(pictures[-1]))
+
+
 def build(notebook: NotebookNode, target: Path, *, force: bool, fresh: bool, sanitize: Sanitize) -> str:
     """Write one notebook; return what was done: `unchanged`, `kept` or `executed`."""
     digest = source_digest(notebook)
@@ -358,6 +370,8 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"{name}: not written, a cell failed.\n{error}", file=sys.stderr)
                 continue
             print(f"{name}: {how} in {time.perf_counter() - began:.1f} s")
+    if not failed:
+        show_in_readme(ROOT)
     return 1 if failed else 0
 
 
