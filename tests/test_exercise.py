@@ -246,18 +246,6 @@ def test_an_error_beside_a_stub_is_not_hidden() -> None:
     assert raised.value.subgroup(ValueError) is not None
 
 
-def test_sys_exit_in_observed_code_reaches_the_cell_and_not_the_loop() -> None:
-    async def work() -> int:
-        sys.exit(3)
-
-    async def cells() -> str:
-        with pytest.raises(SystemExit):
-            await check_that(work)
-        return "the next cell runs"
-
-    assert asyncio.run(cells()) == "the next cell runs"
-
-
 def test_a_result_that_cannot_be_shown_does_not_end_the_check(capsys: pytest.CaptureFixture[str]) -> None:
     class Rude:
         def __repr__(self) -> str:

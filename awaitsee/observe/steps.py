@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from time import perf_counter
 from typing import Any
@@ -29,11 +28,6 @@ def timed_run(original: Callable[[Any], None]) -> Callable[[Any], None]:
         start = watch.step_started = perf_counter()
         try:
             return original(self)
-        except (SystemExit, KeyboardInterrupt):
-            # The task has kept it already, and whoever awaits the task gets it. Raised here it would end the loop.
-            ended = getattr(callback, "__self__", None)
-            if not (isinstance(ended, asyncio.Task) and ended.done()):
-                raise
         finally:
             end = perf_counter()
             watch.step_started = before
