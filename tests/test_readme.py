@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import re
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import nbformat
 import pytest
 
 import start
-from tools.build import README_PICTURE
+from tools.build import README_PICTURE, readme_picture
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -34,10 +33,7 @@ def test_no_row_without_a_lesson() -> None:
 
 
 def test_the_picture_is_the_lessons_figure() -> None:
-    lesson = nbformat.read(ROOT / "notebooks" / "00_start_here.ipynb", as_version=4)
-    outputs = [output for cell in lesson.cells for output in cell.get("outputs", [])]
-    pictures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-    assert (ROOT / README_PICTURE).read_bytes() == base64.b64decode(pictures[-1])
+    assert (ROOT / README_PICTURE).read_bytes() == readme_picture(ROOT)
     assert f"]({README_PICTURE.as_posix()})" in README
 
 

@@ -270,14 +270,12 @@ def keep_outputs(notebook: NotebookNode, old: NotebookNode, sanitize: Sanitize) 
             cell.outputs = before.outputs
 
 
-def show_in_readme(root: Path) -> None:
-    """Write the picture that the README shows: the last figure of lesson 00, as it stands in the built notebook."""
+def readme_picture(root: Path) -> bytes:
+    """Return the picture that the README shows: the last figure of lesson 00, as it stands in the built notebook."""
     lesson = nbformat.read(root / "notebooks" / "00_start_here.ipynb", as_version=4)
     outputs = [output for cell in lesson.cells for output in cell.get("outputs", [])]
     pictures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-    target = root / README_PICTURE
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.write_bytes(base64.b64decode(pictures[-1]))
+    return base64.b64decode(pictures[-1])
 
 
 def build(notebook: NotebookNode, target: Path, *, force: bool, fresh: bool, sanitize: Sanitize) -> str:
@@ -371,7 +369,7 @@ def main(arguments: list[str] | None = None) -> int:
                 continue
             print(f"{name}: {how} in {time.perf_counter() - began:.1f} s")
     if not failed:
-        show_in_readme(ROOT)
+        (ROOT / README_PICTURE).write_bytes(readme_picture(ROOT))
     return 1 if failed else 0
 
 

@@ -24,17 +24,7 @@ td.n {{ text-align: right; }}
 
 def write(title: str, text: str, svg: str, lanes: Sequence[tuple[str, Lane]]) -> str:
     """Write the page; `lanes` are pairs of a run's label, or an empty string, and a lane."""
-    labelled = any(label for label, _ in lanes)
-    heads = ["run"] * labelled + ["lane", "kind", "started (s)", "ended (s)", "ran", "steps", "requests", "outcome"]
-    rows = "\n".join(f"<tr>{_cells(label, lane, labelled)}</tr>" for label, lane in lanes)
-    table = f"""<table>
-<caption>Lanes</caption>
-<thead><tr>{"".join(f"<th scope='col'>{head}</th>" for head in heads)}</tr></thead>
-<tbody>
-{rows}
-</tbody>
-</table>"""
-    table = table if lanes else ""
+    table = _table(lanes) if lanes else ""
     # What comes before the svg element is the declaration of a separate document.
     picture = svg[svg.index("<svg") :].replace("<svg", f'<svg role="img" aria-label="{escape(text)}"', 1)
     return f"""<!DOCTYPE html>
@@ -54,6 +44,19 @@ def write(title: str, text: str, svg: str, lanes: Sequence[tuple[str, Lane]]) ->
 </body>
 </html>
 """
+
+
+def _table(lanes: Sequence[tuple[str, Lane]]) -> str:
+    labelled = any(label for label, _ in lanes)
+    heads = ["run"] * labelled + ["lane", "kind", "started (s)", "ended (s)", "ran", "steps", "requests", "outcome"]
+    rows = "\n".join(f"<tr>{_cells(label, lane, labelled)}</tr>" for label, lane in lanes)
+    return f"""<table>
+<caption>Lanes</caption>
+<thead><tr>{"".join(f"<th scope='col'>{head}</th>" for head in heads)}</tr></thead>
+<tbody>
+{rows}
+</tbody>
+</table>"""
 
 
 def _cells(label: str, lane: Lane, labelled: bool) -> str:
