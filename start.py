@@ -56,6 +56,7 @@ WHEELS = ROOT / "wheels"
 MY = ROOT / "my"
 MANIFEST = MY / ".laid_out.json"
 LAID_OUT = ("notebooks", "exercises")
+PAGES = ("docs/glossary.md", "docs/symptoms.md", "docs/claims.md")
 FIRST = "notebooks/00_start_here.ipynb"
 
 WINDOWS = os.name == "nt"
@@ -68,13 +69,17 @@ GIGABYTE = 1e9
 MY_README = """\
 # Your copy of the course
 
-Work here: `notebooks/` has the lessons without their outputs, `exercises/` the exercises for you to solve. Nothing
-that you change is overwritten. When the course has a new version of a notebook that you changed, it is laid beside
+Work here: `notebooks/` has the lessons without their outputs, `exercises/` the exercises for you to solve, `docs/` the
+pages to look things up in. Nothing that you change is overwritten. When the course has a new version of a notebook that you changed, it is laid beside
 yours with the date in its name. To get a notebook back as it was, delete or rename yours and run `make lab` again.
 """
 
-# No news prompt at the first start and no look-up of newer versions: JupyterLab asks nothing of the network.
-LAB_SETTINGS = {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False}}
+LAB_SETTINGS = {
+    # No news prompt at the first start and no look-up of newer versions: JupyterLab asks nothing of the network.
+    "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": False},
+    # A link to the glossary shows the page, not its source.
+    "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
+}
 
 
 class Stop(Exception):
@@ -709,6 +714,24 @@ def lay_out_one(name: str, course: "dict", known: "dict") -> "dict":  # type: ig
     return dict(known, beside=new)
 
 
+def lay_out_page(name: str, known: "dict") -> "dict":  # type: ignore[type-arg]
+    """Bring one page to look things up in up to date, unless the learner wrote in it: then the new one is beside it."""
+    path = MY / name
+    text = (ROOT / name).read_text(encoding="utf-8")
+    new = hashlib.sha256(text.encode()).hexdigest()
+    present = hashlib.sha256(path.read_bytes()).hexdigest() if path.exists() else None
+    if present in (None, new, known.get("laid_out")):
+        if present != new:
+            write_atomically(path, text)
+        return {"laid_out": new}
+    if new in (known.get("laid_out"), known.get("beside")):
+        return known
+    beside = free_name(path)
+    write_atomically(beside, text)
+    say(f"{MY.name}/{name} is yours and stays; the course's new version is beside it: {beside.name}")
+    return dict(known, beside=new)
+
+
 def take_away(name: str, known: "dict") -> None:  # type: ignore[type-arg]
     """Remove a notebook that the course no longer has, unless the learner changed or ran it."""
     path = MY / name
@@ -737,6 +760,9 @@ def lay_out() -> None:
             entries[name] = lay_out_one(name, without_outputs(notebook), old.get(name, {}))
         for name in sorted(set(old) - set(entries)):
             take_away(name, old[name])
+    for name in PAGES:
+        if (ROOT / name).exists():
+            entries[name] = lay_out_page(name, manifest.get(name, {}))
     if not (MY / "README.md").exists():
         write_atomically(MY / "README.md", MY_README)
     if entries != manifest:
@@ -914,7 +940,8 @@ def lab(arguments: "list[str]") -> int:
 
 
 def workers() -> "list[str]":
-    return ["-n", "2", "--dist", "loadfile"]
+    """More workers than the two cores that CI has: most tests wait for something."""
+    return ["-n", "4", "--dist", "loadfile"]
 
 
 def check_commands(arguments: "list[str]") -> "list[list[str]]":

@@ -72,6 +72,7 @@ def outcomes(stem: str) -> dict[Answer, Outcome]:
 
 
 def title(pair: tuple[str, Answer]) -> str:
+    """Name a test; conftest.py gives those of one lesson, which share a kernel, to one worker by this name."""
     return f"{pair[1].exercise} {pair[1].name}"
 
 

@@ -36,7 +36,7 @@ OPTIONAL = {
     if line and not line.startswith("#")
 }
 # Where the distribution's name is not the module's with hyphens for underscores.
-DISTRIBUTIONS = {"faiss": "faiss-cpu", "PIL": "pillow"}
+DISTRIBUTIONS = {"faiss": "faiss-cpu", "PIL": "pillow", "xdist": "pytest-xdist"}
 OWN = {
     "awaitsee",
     "tests",

@@ -836,6 +836,47 @@ def test_changed_tags_reach_an_unrun_copy(course: Any) -> None:
     assert notebook["cells"][0]["metadata"] == {"tags": ["raises-exception"]}
 
 
+GLOSSARY = "docs/glossary.md"
+
+
+def write_page(start: Any, text: str) -> None:
+    page = start.ROOT / GLOSSARY
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(text, encoding="utf-8")
+    start.lay_out()
+
+
+def pages(start: Any) -> list[str]:
+    return [
+        path.read_text(encoding="utf-8")
+        for path in sorted((start.MY / "docs").iterdir(), key=lambda path: len(path.name))
+    ]
+
+
+def test_pages_follow_the_course(course: Any) -> None:
+    write_page(course, "first")
+    assert pages(course) == ["first"]
+    write_page(course, "second")
+    assert pages(course) == ["second"]
+    (course.MY / GLOSSARY).unlink()
+    course.lay_out()
+    assert pages(course) == ["second"]
+
+
+def test_page_with_notes_stays_and_gets_the_new_one_beside_it_once(
+    course: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_page(course, "first")
+    (course.MY / GLOSSARY).write_text("first, and my notes", encoding="utf-8")
+    course.lay_out()
+    assert pages(course) == ["first, and my notes"]
+    write_page(course, "second")
+    assert pages(course) == ["first, and my notes", "second"]
+    assert "my/docs/glossary.md is yours and stays" in capsys.readouterr().out
+    course.lay_out()
+    assert len(pages(course)) == 2
+
+
 def test_failed_write_leaves_the_old_file(course: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     before = (course.MY / LESSON).read_bytes()
     monkeypatch.setattr(os, "replace", lambda *paths: (_ for _ in ()).throw(OSError(28, "No space left on device")))
@@ -1029,7 +1070,7 @@ def test_checks_are_the_tests_and_every_built_notebook(start: Any) -> None:
     write_notebook(start.ROOT / "solutions/00.ipynb", "x")
     write_notebook(start.ROOT / "my/notebooks/00.ipynb", "x")
     tests, notebooks = start.check_commands([])
-    assert tests == ["-m", "pytest", "-n", "2", "--dist", "loadfile", "tests"]
+    assert tests == ["-m", "pytest", "-n", "4", "--dist", "loadfile", "tests"]
     assert notebooks[-2:] == ["notebooks", "solutions"]
     assert {"--nbval", "--nbval-current-env", "--nbval-cell-timeout=60", "loadfile"} <= set(notebooks)
     assert not [word for word in tests + notebooks if word.startswith("my")]
