@@ -614,7 +614,8 @@ def test_a_lost_task_stays_lost() -> None:
     run = asyncio.run(_observed(main()))
     assert ended == [True]
     (lost,) = [task for task in run.tasks if task.name == "lost"]
-    assert lost.outcome == "running" and lost.error.startswith("lost:")
+    assert lost.outcome == "lost" and lost.error.startswith("lost:")
+    assert lost.finished is not None and lost.created < lost.finished < run.elapsed
     assert run.leaked == []
 
 

@@ -144,6 +144,7 @@ def left_behind() -> Recorded:
         lane("ask-2", 1, finished=0.2, outcome="raised", requests=[(0.01, 0.2, "error")]),
         lane("ask-3", 1, finished=None, outcome="running", requests=[(0.01, None, "ok")]),
         lane("ask-4", 1, finished=0.1, outcome="cancelled", requests=[(0.01, 0.1, "aborted")]),
+        lane("ask-5", 1, finished=0.15, outcome="lost"),
     ]
     asked = [
         request(1, 0.01, 0.9),
@@ -376,14 +377,15 @@ def test_what_went_on_after_the_end_has_a_line_and_a_word() -> None:
 
 def test_each_way_to_end_has_its_own_mark() -> None:
     shapes = [item.shape for item in sheet_of(left_behind()).items if isinstance(item, Mark)]
-    assert set(shapes) == {"raised", "returned", "running", "cancelled"}
+    assert set(shapes) == {"raised", "returned", "running", "cancelled", "lost"}
 
 
 def test_the_legend_explains_what_occurs_and_nothing_else() -> None:
     plain = words_on(sheet_of(one_by_one()))
     assert "request" in plain
     assert not {"held the loop", "cancelled", "in a worker thread"} & set(plain)
-    assert {"raised", "cancelled", "still running", "request cut off"} <= set(words_on(sheet_of(left_behind())))
+    unhappy = {"raised", "cancelled", "lost", "still running", "request cut off"}
+    assert unhappy <= set(words_on(sheet_of(left_behind())))
 
 
 def test_runs_that_are_compared_share_one_axis() -> None:
@@ -436,8 +438,8 @@ def test_the_words_for_one_run() -> None:
 def test_the_words_for_trouble() -> None:
     words = summary.of_run(left_behind(), "")
     assert words == (
-        "Timeline: 5 tasks, 4 requests, at most 4 in flight, 0.2 s; "
-        "1 failed; 1 cancelled; 2 left behind; 2 requests wasted"
+        "Timeline: 6 tasks, 4 requests, at most 4 in flight, 0.2 s; "
+        "1 failed; 1 cancelled; 1 lost; 2 left behind; 2 requests wasted"
     )
     assert "the loop was held for 0.4 s by search" in summary.of_run(blocked(), "")
 

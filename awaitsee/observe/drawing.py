@@ -172,6 +172,8 @@ def _mark(axes: Axes, mark: Mark) -> None:
             axes.plot(mark.x, mark.y, "X", ms=size * 1.25, mfc=style.FAILED, mec=style.CARD, mew=0.7, zorder=9)
         case "cancelled":
             axes.plot(mark.x, mark.y, "s", ms=size * 0.8, mfc=style.CARD, mec=style.CANCELLED, mew=2.0, zorder=9)
+        case "lost":
+            axes.plot(mark.x, mark.y, "D", ms=size * 0.8, mfc=style.CARD, mec=style.FAILED, mew=2.0, zorder=9)
         case "running":
             axes.plot(mark.x, mark.y, ">", ms=size * 0.95, mfc=style.CARD, mec=style.RUNNING, mew=1.1, zorder=9)
         case _:
@@ -186,6 +188,7 @@ def _raster(axes: Axes, raster: Raster) -> None:
     lanes = np.zeros((depth, 1, 1))
     colours = {name: np.array(to_rgb(look.fill)) for name, look in style.LOOKS.items()}
     colours |= {"raised": np.array(to_rgb(style.FAILED)), "cancelled": np.array(to_rgb(style.CANCELLED))}
+    colours["lost"] = colours["raised"]
     for index, cells in enumerate(raster.rows):
         row = np.tile(np.array(to_rgb(style.CARD)), (raster.columns, 1))
         for look, start, stop in cells:

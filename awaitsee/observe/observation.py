@@ -15,7 +15,7 @@ from awaitsee.journal import Bill, Request
 if TYPE_CHECKING:
     from awaitsee.observe.timeline import Picture
 
-Outcome = Literal["returned", "raised", "cancelled", "running"]
+Outcome = Literal["returned", "raised", "cancelled", "lost", "running"]
 
 
 @dataclass(slots=True)
@@ -39,7 +39,7 @@ class TaskRecord:
     finished: float | None = None
     outcome: Outcome = "running"
     error: str = ""
-    """`ValueError: bad input` when the task raised."""
+    """`ValueError: bad input` when the task raised; why it was never finished when it was lost."""
     steps: list[Step] = field(default_factory=list)
     internal: bool = False
     """Its code lies in an installed package or the standard library, and so does the code that made it."""
@@ -259,7 +259,7 @@ class Observation:
         """How many requests the server went on with when nobody could want the answer any more.
 
         That is after the observed coroutine ended, or after the task that made the request, or one above it, was
-        cancelled or failed. A request that ends within 0.1 s of that moment does not count.
+        cancelled, failed or was lost. A request that ends within 0.1 s of that moment does not count.
         """
         tasks = {task.id: task for task in self.all_tasks}
         return sum(self._is_wasted(request, tasks) for request in self._facts.requests)
@@ -268,7 +268,7 @@ class Observation:
         unwanted = self.elapsed
         task = tasks.get(int(request.task)) if request.task else None
         while task is not None:
-            if task.finished is not None and task.outcome in ("raised", "cancelled"):
+            if task.finished is not None and task.outcome in ("raised", "cancelled", "lost"):
                 unwanted = min(unwanted, task.finished)
             task = tasks.get(task.parent) if task.parent is not None else None
         return request.finished is None or request.finished > unwanted + _GRACE_SECONDS

@@ -245,6 +245,8 @@ class Run:
         if self.live.get(ref.key) is ref.track:
             del self.live[ref.key]
         ref.track.ref = None
+        ref.track.finished = perf_counter()
+        ref.track.outcome = "lost"
         ref.track.error = "lost: nothing referred to the task any more, so it was never finished"
 
     def adopt(self, task: asyncio.Task[Any]) -> Track:

@@ -64,6 +64,7 @@ LEGEND: dict[str, str] = {
 MARKS: dict[str, str] = {
     "raised": "raised",
     "cancelled": "cancelled",
+    "lost": "lost",
     "running": "still running",
 }
 

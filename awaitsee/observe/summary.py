@@ -40,7 +40,7 @@ def trouble(run: Run) -> list[str]:
     # When a child's failure ends the observed coroutine, too, that is one failure.
     if raised > 1 and outcomes[0] == "raised":
         raised -= 1
-    cancelled = outcomes.count("cancelled")
+    cancelled, lost = outcomes.count("cancelled"), outcomes.count("lost")
     if raised:
         said.append(f"{raised} failed")
     refused = sum(layout.failed(request) for request in run.requests)
@@ -48,6 +48,8 @@ def trouble(run: Run) -> list[str]:
         said.append(f"{_count(refused, 'request')} failed")
     if cancelled:
         said.append(f"{cancelled} cancelled")
+    if lost:
+        said.append(f"{lost} lost")
     if run.leaked:
         said.append(f"{len(run.leaked)} left behind")
     if run.wasted:
