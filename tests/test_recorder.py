@@ -594,6 +594,15 @@ def test_nobody_retrieves_an_exception_for_the_user() -> None:
     assert complaints == ["Task exception was never retrieved"]
 
 
+def test_a_thread_call_has_ended_when_the_run_that_waited_for_it_has() -> None:
+    async def main() -> None:
+        await asyncio.to_thread(time.sleep, 0.001)
+
+    for _ in range(50):
+        run = asyncio.run(_observed(main()))
+        assert [lane.outcome for lane in run.lanes()] == ["returned", "returned"]
+
+
 def test_a_lost_task_stays_lost() -> None:
     ended = []
 

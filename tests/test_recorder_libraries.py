@@ -20,6 +20,7 @@ import anyio.to_thread
 import httpx
 import httpx2
 import pytest
+import requests
 
 from awaitsee import journal
 from awaitsee.journal import RUN_HEADER, TASK_HEADER, Request
@@ -55,6 +56,7 @@ def _restored() -> Iterator[None]:
         (httpx2.AsyncHTTPTransport, "handle_async_request"),
         (httpx2.HTTPTransport, "handle_request"),
         (aiohttp.ClientRequest, "send"),
+        (requests.adapters.HTTPAdapter, "add_headers"),
     ]
     before = [owner.__dict__[name] for owner, name in places]
     yield
@@ -111,6 +113,9 @@ def test_httpx_and_aiohttp_requests_find_their_lanes(server: PracticeServer) -> 
     def sync() -> int:
         return httpx.get(url, headers=KEY).status_code
 
+    def by_requests() -> int:
+        return requests.get(url, headers=KEY).status_code
+
     async def by_thread() -> int:
         return await asyncio.to_thread(sync)
 
@@ -118,14 +123,17 @@ def test_httpx_and_aiohttp_requests_find_their_lanes(server: PracticeServer) -> 
         return await asyncio.get_running_loop().run_in_executor(None, sync)
 
     async def main() -> list[int]:
-        return await asyncio.gather(by_httpx(), by_httpx2(), by_aiohttp(), by_thread(), by_pool())
+        return await asyncio.gather(
+            by_httpx(), by_httpx2(), by_aiohttp(), by_thread(), by_pool(), asyncio.to_thread(by_requests)
+        )
 
     run = observed(main())
-    assert run.result == [200] * 5
-    assert sorted(made_by(run)) == ["by_aiohttp", "by_httpx", "by_httpx2", "by_pool", "by_thread"]
-    assert len(run.requests) == 5 and run.wasted == 0
-    assert [task.name for task in run.tasks] == ["main", "by_httpx", "by_httpx2", "by_aiohttp", "by_thread", "by_pool"]
-    assert [call.name for call in run.threads] == ["sync", "sync"]
+    assert run.result == [200] * 6
+    assert sorted(made_by(run)) == ["by_aiohttp", "by_httpx", "by_httpx2", "by_pool", "by_requests", "by_thread"]
+    assert len(run.requests) == 6 and run.wasted == 0
+    made = ["by_httpx", "by_httpx2", "by_aiohttp", "by_thread", "by_pool", "by_requests"]
+    assert [task.name for task in run.tasks] == ["main", *made]
+    assert sorted(call.name for call in run.threads) == ["by_requests", "sync", "sync"]
     assert len(run.all_tasks) > len(run.tasks)
     for request in run.requests:
         assert 0 <= request.arrived < (request.finished or 0) <= run.recorded
@@ -158,11 +166,13 @@ def test_only_journalled_addresses_get_headers(server: PracticeServer) -> None:
             await client.get(address, headers=labelled.request.headers)
             async with session.get(address):
                 pass
+        assert RUN_HEADER in requests.get(f"{server.url}/v1/models").request.headers
+        requests.get(address, headers=dict(labelled.request.headers))
 
     observed(main())
     other.shutdown()
     other.server_close()
-    assert len(seen) == 3
+    assert len(seen) == 4
     assert not any(RUN_HEADER in headers or TASK_HEADER in headers for headers in seen)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from awaitsee.journal import RUN_HEADER, TASK_HEADER, is_journalled
 from awaitsee.observe.threads import current_run
@@ -46,3 +47,14 @@ def labelling_send(original: Callable[..., Any]) -> Callable[..., Any]:
         return original(self, *args, **kwargs)
 
     return send
+
+
+def labelling_add_headers(original: Callable[..., None]) -> Callable[..., None]:
+    """Return requests' `HTTPAdapter.add_headers`, which is called for each request before it is sent."""
+
+    def add_headers(self: Any, request: Any, **options: Any) -> None:
+        address = urlsplit(request.url)
+        label(request.headers, address.hostname, address.port)
+        original(self, request, **options)
+
+    return add_headers

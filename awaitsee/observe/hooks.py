@@ -8,7 +8,7 @@ from asyncio import events
 from concurrent.futures import thread as pool
 from types import ModuleType
 
-from awaitsee.observe.headers import labelling_send, labelling_transport
+from awaitsee.observe.headers import labelling_add_headers, labelling_send, labelling_transport
 from awaitsee.observe.loopwatch import LoopWatch
 from awaitsee.observe.patching import Patch, WhenImported
 from awaitsee.observe.steps import timed_run
@@ -61,6 +61,7 @@ def _install() -> None:
                 "httpx._transports.default": _patch_httpx,
                 "httpx2._transports.default": _patch_httpx,
                 "aiohttp.client_reqrep": _patch_aiohttp,
+                "requests.adapters": _patch_requests,
                 "anyio._backends._asyncio": _patch_anyio,
             }
         )
@@ -81,6 +82,10 @@ def _patch_httpx(module: ModuleType) -> None:
 
 def _patch_aiohttp(module: ModuleType) -> None:
     _patches.append(Patch(module.ClientRequest, "send", labelling_send))
+
+
+def _patch_requests(module: ModuleType) -> None:
+    _patches.append(Patch(module.HTTPAdapter, "add_headers", labelling_add_headers))
 
 
 def _patch_anyio(module: ModuleType) -> None:

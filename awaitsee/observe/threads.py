@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
 from time import perf_counter
 from typing import Any
 
@@ -38,24 +40,31 @@ def noting_init(original: Callable[..., None]) -> Callable[..., None]:
         original(self, future, *rest)
         # Python 3.14 passes function and arguments as one tuple.
         function, arguments = rest[:2] if len(rest) > 1 else rest[0][:2]
-        self.awaitsee_call = _noted(function, arguments)
+        self.awaitsee_call = call = _noted(function, arguments)
+        if call is not None:
+            # The first to be told, before the loop is: when the run goes on, the call's end is known.
+            future.add_done_callback(partial(_settled, call))
 
     return __init__
 
 
+def _settled(call: Call, future: Future[Any]) -> None:
+    cancelled = future.cancelled()
+    _end(call, None if cancelled else future.exception(), ran=not cancelled)
+
+
 def noting_run(original: Callable[..., None]) -> Callable[..., None]:
-    """Return `_WorkItem.run`, noting when the work began and ended."""
+    """Return `_WorkItem.run`, noting when the work began."""
 
     def run(self: Any, *args: Any) -> None:
         call: Call | None = getattr(self, "awaitsee_call", None)
-        if call is None:
+        if call is None or self.future.cancelled():
             return original(self, *args)
-        future = self.future
         _begin(call)
         try:
             return original(self, *args)
         finally:
-            _end(call, None if future.cancelled() else future._exception, ran=not future.cancelled())
+            HERE.call = None
 
     return run
 
@@ -82,6 +91,7 @@ def _timed(func: Callable[..., Any], call: Call) -> Callable[..., Any]:
             error = raised
             raise
         finally:
+            HERE.call = None
             _end(call, error, ran=True)
             error = None
 
@@ -110,7 +120,6 @@ def _begin(call: Call) -> None:
 
 
 def _end(call: Call, error: BaseException | None, ran: bool) -> None:
-    HERE.call = None
     call.finished = perf_counter()
     call.error = describe(error)
     if not ran:
