@@ -250,6 +250,17 @@ def test_times_and_peaks_are_exact(fn: Callable[[], Coroutine[Any, Any, None]], 
     assert not sim.held and not sim.abandoned
 
 
+def test_who_waits_for_a_rounding_error_gets_on() -> None:
+    async def fill_up() -> None:
+        loop = asyncio.get_running_loop()
+        start = loop.time()
+        await asyncio.sleep(3)
+        while loop.time() <= start + 3:
+            await asyncio.sleep(1e-17)
+
+    assert run(fill_up).status == "finished"
+
+
 def test_the_same_function_is_exact_again_and_again() -> None:
     async def many() -> set[tuple[float, int]]:
         sims = [await simulate(three_at_a_time) for _ in range(50)]

@@ -33,6 +33,7 @@ Events = list[tuple[selectors.SelectorKey, int]]
 HELD_SECONDS = 0.1
 """A step that takes as long in real time has held the loop."""
 _DIGITS = 9
+_SHORTEST = 10**-_DIGITS
 _SLICE = 0.05
 """Real seconds between two looks at what else might have happened."""
 _CLEANUP_SECONDS = 10.0
@@ -178,6 +179,17 @@ class SimulatedLoop(asyncio.SelectorEventLoop):
         if late:
             self.conclude("out of time")
             raise asyncio.CancelledError
+
+    def call_later(  # type: ignore[override]
+        self, delay: float, callback: Callable[..., object], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:
+        """Call `callback` later: after a nanosecond at least, unless the delay is 0 or less.
+
+        A limiter that finds a rounding error missing waits for it again and again; a real clock goes on meanwhile.
+        """
+        if 0 < delay < _SHORTEST:
+            delay = _SHORTEST
+        return self.call_at(self.time() + delay, callback, *args, context=context)
 
     def call_at(  # type: ignore[override]
         self, when: float, callback: Callable[..., object], *args: Any, context: Context | None = None
