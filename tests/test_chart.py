@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from awaitsee import chart
-from awaitsee.observe.sheet import Mark, Text
+from awaitsee.observe.sheet import Line, Mark, Text
 
 POINTS = [(1.0, 1.0), (10.0, 7.5), (50.0, 9.0)]
 
@@ -44,6 +44,26 @@ def test_the_names_of_curves_that_end_together_do_not_overlap() -> None:
     heights = sorted(item.y for item in sheet.items if isinstance(item, Text) and item.words in set("abcd"))
     assert len(heights) == 4
     assert all(below - above > 0.15 for above, below in itertools.pairwise(heights))
+
+
+def test_the_names_of_curves_that_end_at_zero_stay_above_the_axis() -> None:
+    sheet = chart({name: [(0.0, 1.0), (1.0, 0.0)] for name in "abcd"}, x="calls", y="rate").sheet
+    axis = max(item.y0 for item in sheet.items if isinstance(item, Line) and item.y0 == item.y1)
+    heights = sorted(item.y for item in sheet.items if isinstance(item, Text) and item.words in set("abcd"))
+    assert heights[-1] <= axis + 0.01
+    assert all(below - above > 0.15 for above, below in itertools.pairwise(heights))
+
+
+def test_a_mark_stands_at_its_place_with_its_name() -> None:
+    drawn = chart({"a": POINTS}, x="cap", y="rate", mark={"knee": 10.0})
+    (dot,) = [item for item in drawn.sheet.items if isinstance(item, Mark)][1:2]
+    assert any(
+        isinstance(item, Line) and item.x0 == item.x1 == dot.x and item.y1 - item.y0 > 1 for item in drawn.sheet.items
+    )
+    assert any(isinstance(item, Text) and item.words == "knee: 10" for item in drawn.sheet.items)
+    assert repr(drawn).endswith("; marked: knee")
+    with pytest.raises(ValueError, match="'knee' at 51 lies beside the points"):
+        chart({"a": POINTS}, x="cap", y="rate", mark={"knee": 51.0})
 
 
 @pytest.mark.parametrize("points", [[(3.0, 2.0)], [(3.0, 0.0)], [(0.0, 0.0), (1.0, 0.0)], [(1.0, 1e-9), (2.0, 1e9)]])

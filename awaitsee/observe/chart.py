@@ -38,7 +38,14 @@ class _Scale:
 
 
 def chart(
-    curves: Mapping[str, Points], title: str = "", *, x: str, y: str, log_x: bool = False, width: float = 10.0
+    curves: Mapping[str, Points],
+    title: str = "",
+    *,
+    x: str,
+    y: str,
+    log_x: bool = False,
+    mark: Mapping[str, float] | None = None,
+    width: float = 10.0,
 ) -> Picture:
     """Draw measured points as curves, each with its name at its end; the y axis begins at 0.
 
@@ -48,20 +55,23 @@ def chart(
         x: what the x axis measures, with its unit.
         y: what the y axis measures, with its unit.
         log_x: a logarithmic x axis; all x must be above 0 then.
+        mark: places on the x axis that were found by measuring, by name; each gets an upright line.
         width: inches; text keeps its size.
 
     Raises:
-        ValueError: there is nothing to draw, there are more than four curves, or a value does not fit the axes.
+        ValueError: there is nothing to draw, there are more than four curves, a value does not fit the axes, or a mark
+            lies beside the points.
     """
     from awaitsee.observe import drawing
 
     named = {name: list(points) for name, points in curves.items()}
-    _refuse_what_cannot_be_drawn(named, log_x)
-    words = _describe(named, title, x, y)
-    return Picture(words, title, _compose(named, title, x, y, log_x, width, drawing.measure), ())
+    marks = dict(mark or {})
+    _refuse_what_cannot_be_drawn(named, log_x, marks)
+    words = _describe(named, title, x, y, marks)
+    return Picture(words, title, _compose(named, title, x, y, log_x, marks, width, drawing.measure), ())
 
 
-def _refuse_what_cannot_be_drawn(curves: Mapping[str, Points], log_x: bool) -> None:
+def _refuse_what_cannot_be_drawn(curves: Mapping[str, Points], log_x: bool, marks: Mapping[str, float]) -> None:
     if not curves or not all(curves.values()):
         raise ValueError('There is nothing to draw: give each curve its points, as in chart({"measured": [(1, 2.0)]}).')
     if len(curves) > len(CURVES):
@@ -73,17 +83,29 @@ def _refuse_what_cannot_be_drawn(curves: Mapping[str, Points], log_x: bool) -> N
         raise ValueError("The y axis begins at 0: a negative value cannot be drawn.")
     if log_x and min(x for points in curves.values() for x, _ in points) <= 0:
         raise ValueError("A logarithmic x axis needs values above 0.")
+    places = [x for points in curves.values() for x, _ in points]
+    for name, place in marks.items():
+        if not min(places) <= place <= max(places):
+            raise ValueError(f"The mark {name!r} at {place:g} lies beside the points.")
 
 
-def _describe(curves: Mapping[str, Points], title: str, x: str, y: str) -> str:
+def _describe(curves: Mapping[str, Points], title: str, x: str, y: str, marks: Mapping[str, float]) -> str:
     """Name what is drawn, without the measured values: those differ from run to run, and nbval compares this."""
     places = sorted({place for points in curves.values() for place, _ in points})
     head = f'Chart "{title}": ' if title else "Chart: "
-    return f"{head}{y} against {x} from {places[0]:g} to {places[-1]:g}; {', '.join(curves)}"
+    marked = f"; marked: {', '.join(marks)}" if marks else ""
+    return f"{head}{y} against {x} from {places[0]:g} to {places[-1]:g}; {', '.join(curves)}{marked}"
 
 
 def _compose(
-    curves: Mapping[str, Points], title: str, x: str, y: str, log_x: bool, width: float, measure: Measure
+    curves: Mapping[str, Points],
+    title: str,
+    x: str,
+    y: str,
+    log_x: bool,
+    marks: Mapping[str, float],
+    width: float,
+    measure: Measure,
 ) -> Sheet:
     sheet = Sheet(width)
     top = MARGIN
@@ -114,6 +136,10 @@ def _compose(
             sheet.add(Text(across.at(place), bottom + 0.13, label, style.SMALL_SIZE, style.SOFT, align="center"))
             taken = across.at(place) + half
     sheet.add(Text((left + right) / 2, bottom + 0.35, x, style.TEXT_SIZE, style.SOFT, align="center"))
+    for name, place in marks.items():
+        at = across.at(place)
+        sheet.add(Line(at, top, at, bottom, style.SOFT, 1.2, order=2))
+        sheet.add(Text(at + 0.07, bottom - 0.12, f"{name}: {place:g}", style.TEXT_SIZE, style.SOFT, bold=True))
     _draw_curves(sheet, curves, names, across, up)
     sheet.height = snap(bottom + 0.35 + 0.08 + MARGIN)
     sheet.items.insert(0, Box(0, 0, sheet.width, sheet.height, "card"))
@@ -146,9 +172,14 @@ def _draw_curves(
         for at, height in placed:
             sheet.add(Mark(at, height, DOT, shape, colour))
         ends.append((placed[-1][1], placed[-1][0], names[name], colour))
-    lowest = -math.inf
-    # From the top down, each name no higher than its curve's end and none on top of another.
-    for height, at, name, colour in sorted(ends):
-        height = max(height, lowest + LINE)
+    ends.sort()
+    # Each name beside its curve's end, none on top of another and none below the axis.
+    heights = [height for height, _, _, _ in ends]
+    for index in range(1, len(heights)):
+        heights[index] = max(heights[index], heights[index - 1] + LINE)
+    limit = up.start
+    for index in reversed(range(len(heights))):
+        heights[index] = min(heights[index], limit)
+        limit = heights[index] - LINE
+    for height, (_, at, name, colour) in zip(heights, ends, strict=True):
         sheet.add(Text(at + 0.14, height, name, style.TEXT_SIZE, colour, bold=True))
-        lowest = height
