@@ -16,6 +16,10 @@ callback on the loop which cancels the task. These things go wrong with cells of
 - **A cancellation that nobody received** (`repair_end`). A task that is cancelled after its last `await` ends as
   cancelled, though its coroutine returned: the result is lost, and the reply with it. TaskGroup does this on Python
   3.13.
+- **Garbage while a cell is parsed** (`repair_parse`, Python 3.11). If the collector runs in that moment and throws away
+  a failed task, asyncio's complaint about it parses code too, and Python takes that for an error of its own:
+  `SystemError: AST constructor recursion depth mismatch` (CPython issue 106905). It passes ipykernel by, so the cell is
+  never answered and stays `[*]`.
 - **The stop button while the cell waits** (`repair_stop`). The handler uses `call_soon`, which does not wake a loop
   that sleeps in `select`: the cancellation is delivered when something else wakes it.
 - **The stop button while the cell holds the loop** (`repair_stop`). The handler raises nothing, and the loop does not
@@ -32,6 +36,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import functools
+import gc
 import io
 import sys
 import traceback
@@ -170,6 +175,28 @@ def repair_end(shell: Shell) -> Undo:
     return _replace(shell, "run_cell_async", run_cell_async)
 
 
+def needs_parse(shell: Shell) -> bool:
+    """Tell whether this Python gets confused when code is parsed while code is parsed."""
+    return sys.version_info < (3, 12)
+
+
+def repair_parse(shell: Shell) -> Undo:
+    """Collect no garbage while a cell is parsed."""
+    plain = shell.compile.ast_parse
+
+    @functools.wraps(plain)
+    def ast_parse(*args: Any, **options: Any) -> Any:
+        enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return plain(*args, **options)
+        finally:
+            if enabled:
+                gc.enable()
+
+    return _replace(shell.compile, "ast_parse", ast_parse)
+
+
 def needs_stop(shell: Shell) -> bool:
     """Tell whether the kernel has the method that the repair replaces."""
     # Whether upstream has mended the button cannot be seen from inside a running cell; the tests see it.
@@ -282,5 +309,6 @@ _REPAIRS: list[tuple[Callable[[Shell], bool], Callable[[Shell], Undo]]] = [
     (needs_reply, repair_reply),
     (needs_groups, repair_groups),
     (needs_end, repair_end),
+    (needs_parse, repair_parse),
     (needs_stop, repair_stop),
 ]

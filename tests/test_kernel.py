@@ -227,6 +227,46 @@ def test_bare_kernel_does_not_stop_code_that_holds_the_loop(bare: Kernel) -> Non
     assert run.status == "ok", mended("stopping a cell that holds the loop", "repair_stop")
 
 
+# Garbage whose end parses code, as asyncio's complaint about a failed task does; there is new garbage at once.
+GARBAGE = """
+import ast, gc
+class Garbage:
+    def __init__(self):
+        self.me = self
+    def __del__(self):
+        ast.parse("1 + (2 * 3)")
+        Garbage()
+gc.set_threshold(20, 1, 1)
+for _ in range(9):
+    Garbage()
+"""
+LONG_CELL = "\n".join(
+    f"value_{number} = [number + ({number} * 2) for number in range(3) if number]" for number in range(99)
+)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python 3.12 parses while it parses")
+def test_bare_kernel_does_not_answer_when_garbage_parses_code() -> None:
+    kernel = Kernel(extension=False)
+    try:
+        kernel.run(GARBAGE)
+        run = kernel.run(LONG_CELL + "\nawait __import__('asyncio').sleep(0)", limit=1.5)
+    finally:
+        kernel.close()
+    assert run.status == "no reply", mended("cells that are parsed while garbage is collected", "repair_parse")
+
+
+def test_garbage_that_parses_code_while_a_cell_is_parsed() -> None:
+    kernel = Kernel()
+    try:
+        kernel.run(GARBAGE)
+        assert kernel.run(LONG_CELL + "\nawait __import__('asyncio').sleep(0)").status == "ok"
+        assert kernel.run(LONG_CELL).status == "ok"
+        assert kernel.value("gc.isenabled()") == "True"
+    finally:
+        kernel.close()
+
+
 # Errors
 
 
