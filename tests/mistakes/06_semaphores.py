@@ -519,4 +519,106 @@ async def report(function, topics, limit):
     return await asyncio.gather(*(brief(topic) for topic in topics))
 """,
     ),
+    wrong(
+        "06.1",
+        "one slot too few",
+        "all of them used; saw",
+        """
+async def briefs(function, topics, limit):
+    slots = asyncio.Semaphore(max(1, limit - 1))
+
+    async def call(question):
+        async with slots:
+            return await function(question)
+
+    lists = await asyncio.gather(*(asyncio.gather(*(call(each) for each in part)) for part in topics.values()))
+    return dict(zip(topics, lists))
+""",
+    ),
+    wrong(
+        "06.2",
+        "float(cap)",
+        "is the smallest with 80 %; saw 4.0",
+        """
+async def find_cap(measure, highest):
+    wanted = 0.8 * await measure(highest)
+    low, high = 1, highest
+    while low < high:
+        middle = (low + high) // 2
+        if await measure(middle) >= wanted:
+            high = middle
+        else:
+            low = middle + 1
+    return float(low)
+""",
+    ),
+    wrong(
+        "06.2",
+        "64 instead of highest",
+        "none out of range; saw",
+        """
+async def find_cap(measure, highest):
+    wanted = 0.8 * await measure(64)
+    low, high = 1, 64
+    while low < high:
+        middle = (low + high) // 2
+        if await measure(middle) >= wanted:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+""",
+    ),
+    wrong(
+        "06.2",
+        "more than 80 %",
+        "is the smallest with 80 %; saw 5",
+        """
+async def find_cap(measure, highest):
+    wanted = 0.8 * await measure(highest)
+    low, high = 1, highest
+    while low < high:
+        middle = (low + high) // 2
+        if await measure(middle) > wanted:
+            high = middle
+        else:
+            low = middle + 1
+    return low
+""",
+    ),
+    wrong(
+        "06.3",
+        "a slot around the brief, its questions one after the other",
+        "2 s or less; saw 3 s",
+        """
+async def report(function, topics, limit):
+    slots = asyncio.Semaphore(limit)
+
+    async def brief(topic):
+        async with slots:
+            plan = await function(f"plan {topic}")
+            return [await function(f"facts for {plan}"), await function(f"doubts about {plan}")]
+
+    return await asyncio.gather(*(brief(topic) for topic in topics))
+""",
+    ),
+    wrong(
+        "06.3",
+        "a slot for each call, the questions one after the other",
+        "2 s or less; saw 3 s",
+        """
+async def report(function, topics, limit):
+    slots = asyncio.Semaphore(limit)
+
+    async def call(question):
+        async with slots:
+            return await function(question)
+
+    async def brief(topic):
+        plan = await call(f"plan {topic}")
+        return [await call(f"facts for {plan}"), await call(f"doubts about {plan}")]
+
+    return await asyncio.gather(*(brief(topic) for topic in topics))
+""",
+    ),
 ]
