@@ -8,9 +8,12 @@ import os
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from langchain_openai import ChatOpenAI
+
+if TYPE_CHECKING:
+    import httpx
 
 QUESTIONS = [
     "What is a coroutine?",
@@ -78,3 +81,10 @@ async def bounded_map(
             return await function(item)
 
     return await asyncio.gather(*(call(item) for item in items), return_exceptions=True)
+
+
+async def fetch_page(client: httpx.AsyncClient, url: str) -> str:
+    """Get a page and return its text; a page that is missing raises (lesson 11)."""
+    response = await client.get(url)
+    response.raise_for_status()
+    return response.text

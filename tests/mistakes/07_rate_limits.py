@@ -35,12 +35,13 @@ def batch_seconds(number, tokens_each, requests_per_minute, tokens_per_minute, b
     wrong(
         "07.1",
         "less than nothing",
-        "all fit into the burst: the last of 5 goes after 0.0 s; saw -0.2 s",
+        "the last of 3 goes after 0.0 s; saw -0.2 s",
         """
 def batch_seconds(number, tokens_each, requests_per_minute, tokens_per_minute, burst):
-    rate, speed = requests_per_minute / 60, tokens_per_minute / 60
-    waits = (number - max(1, rate * burst * 1.4)) / rate, (number * tokens_each - speed * burst) / speed
-    return max(waits) if max(waits) < 0 else max((number - max(1, rate * burst)) / rate, waits[1])
+    waits = []
+    for amount, rate in ((1, requests_per_minute / 60), (tokens_each, tokens_per_minute / 60)):
+        waits.append((number * amount - max(1, rate * burst)) / rate)
+    return max(waits)
 """,
     ),
     wrong(
@@ -113,7 +114,7 @@ def batch_seconds(number, tokens_each, requests_per_minute, tokens_per_minute, b
     wrong(
         "07.2",
         "the limiter around the retries",
-        "each went through the limiter; saw 15",
+        "each went through the limiter, with its estimate; saw 15",
         """
 async def answer_all(questions, limiter):
     again = tenacity.retry(
@@ -133,7 +134,7 @@ async def answer_all(questions, limiter):
     wrong(
         "07.2",
         "the client's retries left on",
-        "each went through the limiter; saw 15",
+        "each went through the limiter, with its estimate; saw 15",
         """
 from awaitsee.desk import chat_model
 
@@ -271,7 +272,7 @@ async def answer_all(questions, limiter):
                     raise
             finally:
                 limiter.correct(ESTIMATE, used)
-            await asyncio.sleep(random.uniform(0, 0.1 * 2**attempt))
+            await asyncio.sleep(0.1 + random.uniform(0, 0.1))
 
     return await asyncio.gather(*(answer(question) for question in questions))
 """,
@@ -302,7 +303,7 @@ async def answer_all(questions, limiter):
     wrong(
         "07.3",
         "written at the end",
-        "killed while five hang: 35 answers are on file; saw 0 lines",
+        "while five hang, 35 answers are on file; saw 0 lines",
         """
 async def run_batch(questions, path):
     text = path.read_text() if path.exists() else ""
@@ -680,6 +681,89 @@ async def ask_patiently(service, question, attempt=1):
             raise
         await asyncio.sleep(busy.retry_after + random.random() * min(8, 2**attempt))
     return await ask_patiently(service, question, attempt + 1)
+""",
+    ),
+    wrong(
+        "07.2",
+        "no pause",
+        "a pause before each new attempt; saw done after",
+        """
+async def answer_all(questions, limiter):
+    async def answer(question):
+        for attempt in range(1, 6):
+            await limiter.acquire(ESTIMATE)
+            try:
+                message = await one_try.ainvoke(question)
+            except (RateLimitError, InternalServerError):
+                if attempt == 5:
+                    raise
+                continue
+            limiter.correct(ESTIMATE, message.usage_metadata["total_tokens"])
+            return message.text
+
+    return await asyncio.gather(*(answer(question) for question in questions))
+""",
+    ),
+    wrong(
+        "07.2",
+        "acquire without the estimate",
+        "each went through the limiter, with its estimate; saw 0",
+        """
+async def answer_all(questions, limiter):
+    @tenacity.retry(
+        retry=tenacity.retry_if_exception_type((RateLimitError, InternalServerError)),
+        wait=PAUSE,
+        stop=tenacity.stop_after_attempt(5),
+        reraise=True,
+    )
+    async def answer(question):
+        await limiter.acquire()
+        message = await one_try.ainvoke(question)
+        limiter.correct(0, message.usage_metadata["total_tokens"])
+        return message.text
+
+    return await asyncio.gather(*(answer(question) for question in questions))
+""",
+    ),
+    wrong(
+        "07.3",
+        "never flushed",
+        "while five hang, 35 answers are on file; saw",
+        """
+async def run_batch(questions, path):
+    text = path.read_text() if path.exists() else ""
+    answers = {}
+    for line in text.splitlines():
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:
+            continue
+        answers[record["question"]] = record["answer"]
+    missing = [question for question in questions if question not in answers]
+    with path.open("a") as file:
+        if text and not text.endswith("\\n"):
+            file.write("\\n")
+
+        async def answer(question):
+            answers[question] = await ask_once(question)
+            file.write(json.dumps({"question": question, "answer": answers[question]}) + "\\n")
+
+        results = await bounded_map(answer, missing, limit=10)
+    return answers, {question: result for question, result in zip(missing, results) if isinstance(result, Exception)}
+""",
+    ),
+    wrong(
+        "07.4",
+        "spread over a minute",
+        "they come back over about a second; saw",
+        """
+async def ask_patiently(service, question):
+    for _ in range(9):
+        try:
+            return await service.answer(question)
+        except Busy as busy:
+            await asyncio.sleep(busy.retry_after + random.uniform(0, 60))
+    return await service.answer(question)
 """,
     ),
 ]
