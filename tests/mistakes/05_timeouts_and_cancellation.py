@@ -110,7 +110,24 @@ async def answers_by(ask_one, questions, seconds):
     ),
     right(
         "05.1",
+        "asyncio.wait, then in a finally cancel and wait again",
+        """
+async def answers_by(ask_one, questions, seconds):
+    tasks = {question: asyncio.create_task(ask_one(question)) for question in questions}
+    try:
+        done, _ = await asyncio.wait(tasks.values(), timeout=seconds)
+    finally:
+        for task in tasks.values():
+            task.cancel()
+        await asyncio.gather(*tasks.values(), return_exceptions=True)
+    answers = {question: task.result() for question, task in tasks.items() if task in done}
+    return answers, [question for question in questions if question not in answers]
+""",
+    ),
+    wrong(
+        "05.1",
         "asyncio.wait, then cancel and wait again",
+        "cancelled from outside after 3 s, it leaves nothing running; saw",
         """
 async def answers_by(ask_one, questions, seconds):
     tasks = {question: asyncio.create_task(ask_one(question)) for question in questions}
@@ -574,7 +591,39 @@ async def with_signs(stream, seconds):
     ),
     right(
         "05.4",
-        "a queue, filled by a task of its own",
+        "a queue, filled by a task of its own, which is awaited at the end",
+        """
+async def with_signs(stream, seconds):
+    queue, end = asyncio.Queue(), object()
+
+    async def fill():
+        try:
+            async for piece in stream:
+                await queue.put(piece)
+        finally:
+            queue.put_nowait(end)
+
+    filling = asyncio.create_task(fill())
+    try:
+        while True:
+            try:
+                piece = await asyncio.wait_for(queue.get(), seconds)
+            except TimeoutError:
+                piece = "..."
+            if piece is end:
+                await filling
+                return
+            yield piece
+    finally:
+        filling.cancel()
+        await asyncio.gather(filling, return_exceptions=True)
+        await stream.aclose()
+""",
+    ),
+    wrong(
+        "05.4",
+        "a queue, filled by a task that nobody looks at",
+        "a line that breaks in a silence",
         """
 async def with_signs(stream, seconds):
     queue, end = asyncio.Queue(), object()
@@ -598,6 +647,24 @@ async def with_signs(stream, seconds):
         filling.cancel()
         await asyncio.gather(filling, return_exceptions=True)
         await stream.aclose()
+""",
+    ),
+    wrong(
+        "05.2",
+        "an error of the stream swallowed",
+        "a line that breaks: [0, 1, 'ConnectionError', 'end'] after 3 s; saw",
+        """
+async def with_idle_timeout(stream, seconds):
+    async with aclosing(stream):
+        while True:
+            try:
+                async with asyncio.timeout(seconds):
+                    piece = await anext(stream)
+            except TimeoutError:
+                raise
+            except (StopAsyncIteration, Exception):
+                return
+            yield piece
 """,
     ),
 ]
