@@ -96,7 +96,7 @@ async def search_all(queries):
     wrong(
         "02.2",
         "gather of blocking coroutines",
-        "three searches, all at the same time; saw 3 searches",
+        "five searches, all at the same time; saw 5 searches",
         """
 async def search_all(queries):
     async def search(query):
@@ -108,7 +108,7 @@ async def search_all(queries):
     wrong(
         "02.2",
         "threads, one after the other",
-        "three searches, all at the same time; saw 3 searches",
+        "five searches, all at the same time; saw 5 searches",
         """
 async def search_all(queries):
     return {query: await asyncio.to_thread(search_archive, query) for query in queries}
@@ -117,7 +117,7 @@ async def search_all(queries):
     wrong(
         "02.2",
         "one thread for all of it",
-        "three searches, all at the same time; saw 3 searches",
+        "five searches, all at the same time; saw 5 searches",
         """
 async def search_all(queries):
     return await asyncio.to_thread(lambda: {query: search_archive(query) for query in queries})
@@ -337,6 +337,52 @@ async def in_turns(body):
 
 async def relay(body):
     return [piece async for piece in in_turns(body) if may_go_out(piece)]
+""",
+    ),
+    wrong(
+        "02.2",
+        "a pool that the loop waits for",
+        "two answers are read before the searches are over; saw",
+        """
+from concurrent.futures import ThreadPoolExecutor
+
+async def search_all(queries):
+    with ThreadPoolExecutor(8) as pool:
+        return dict(zip(queries, pool.map(search_archive, queries)))
+""",
+    ),
+    wrong(
+        "02.2",
+        "three at a time",
+        "five searches, all at the same time; saw 5 searches",
+        """
+async def search_all(queries):
+    found = {}
+    for start in range(0, len(queries), 3):
+        part = queries[start : start + 3]
+        lists = await asyncio.gather(*(asyncio.to_thread(search_archive, query) for query in part))
+        found |= dict(zip(part, lists))
+    return found
+""",
+    ),
+    right(
+        "02.2",
+        "a task group",
+        """
+async def search_all(queries):
+    async with asyncio.TaskGroup() as group:
+        tasks = {query: group.create_task(asyncio.to_thread(search_archive, query)) for query in queries}
+    return {query: task.result() for query, task in tasks.items()}
+""",
+    ),
+    right(
+        "02.3",
+        "all pieces compared in threads at once",
+        """
+async def relay(body):
+    everything = [piece async for piece in pieces(body)]
+    allowed = await asyncio.gather(*(asyncio.to_thread(may_go_out, piece) for piece in everything))
+    return [piece for piece, ok in zip(everything, allowed) if ok]
 """,
     ),
 ]

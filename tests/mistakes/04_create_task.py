@@ -41,7 +41,7 @@ def status(task):
     wrong(
         "04.1",
         "the exception instead of its class",
-        "KeyError: failed: KeyError; saw failed: KeyError()",
+        "ConnectionError: failed: ConnectionError; saw failed: ConnectionError(",
         """
 def status(task):
     if not task.done():
@@ -311,7 +311,7 @@ async def show_all(sources, show):
     wrong(
         "04.3",
         "a failure ends the loop",
-        "four times something is shown, nothing is raised; saw ['web', 'wiki', 'show_all raised']",
+        "four times something is shown, nothing is raised; saw [(0.5, 'web', 'found in the web'), (1.0, 'wiki',",
         """
 async def with_source(source):
     return source, await look_up(source)
@@ -324,7 +324,7 @@ async def show_all(sources, show):
     wrong(
         "04.3",
         "a failure is left out",
-        "four times something is shown, nothing is raised; saw ['web', 'wiki', 'handbook']",
+        "four times something is shown, nothing is raised; saw [(0.5, 'web', 'found in the web'), (1.0, 'wiki',",
         """
 async def with_source(source):
     return source, await look_up(source)
@@ -511,6 +511,69 @@ async def converse(questions, reply, write):
         for task in writes:
             task.cancel()
         await asyncio.gather(*writes, return_exceptions=True)
+    return replies
+""",
+    ),
+    wrong(
+        "04.2",
+        "result() in the callback",
+        "no callback raises; saw [",
+        """
+def spawn(coroutine, name, report):
+    task = asyncio.create_task(coroutine, name=name)
+    background.add(task)
+
+    def end(task):
+        background.discard(task)
+        try:
+            task.result()
+        except Exception as error:
+            report(name, error)
+
+    task.add_done_callback(end)
+    return task
+""",
+    ),
+    wrong(
+        "04.3",
+        "the exception as a text",
+        "each under its source, the failure as the exception that it was; saw",
+        """
+async def show_all(sources, show):
+    async def with_source(source):
+        try:
+            show(source, await look_up(source))
+        except Exception as error:
+            show(source, repr(error))
+
+    await asyncio.gather(*(with_source(source) for source in sources))
+""",
+    ),
+    wrong(
+        "04.3",
+        "only the failure that one knows",
+        "other sources, another failure: the same; saw",
+        """
+async def show_all(sources, show):
+    async def with_source(source):
+        try:
+            show(source, await look_up(source))
+        except ConnectionError as error:
+            show(source, error)
+
+    await asyncio.gather(*(with_source(source) for source in sources))
+""",
+    ),
+    wrong(
+        "04.4",
+        "all writes at the end",
+        "each write begins when its reply is there; saw [3",
+        """
+async def converse(questions, reply, write):
+    replies = [await reply(question) for question in questions]
+    async with asyncio.TaskGroup() as group:
+        for text in replies:
+            group.create_task(write(text))
     return replies
 """,
     ),
