@@ -6,7 +6,7 @@ ANSWERS = [
     wrong(
         "08.1",
         "takes all questions before the workers begin",
-        "12 questions, 5 workers: 4 s; saw 6 s",
+        "12 questions, 6 workers: 4 s; saw 6 s",
         """
 async def answer_all(function, questions, workers):
     queue, answers = asyncio.Queue(), {}
@@ -54,7 +54,7 @@ async def answer_all(function, questions, workers):
     wrong(
         "08.1",
         "one after the other",
-        "12 questions, 5 workers: 4 s; saw 15 s",
+        "12 questions, 6 workers: 4 s; saw 16 s",
         """
 async def answer_all(function, questions, workers):
     return {question: await function(question) async for question in questions}
@@ -63,7 +63,7 @@ async def answer_all(function, questions, workers):
     wrong(
         "08.1",
         "no task_done",
-        "12 questions, 5 workers: it ends; saw",
+        "12 questions, 6 workers: it ends; saw",
         """
 async def answer_all(function, questions, workers):
     queue, answers = asyncio.Queue(maxsize=workers), {}
@@ -85,7 +85,7 @@ async def answer_all(function, questions, workers):
     wrong(
         "08.1",
         "workers left waiting",
-        "12 questions, 5 workers: nothing is left running; saw",
+        "12 questions, 6 workers: nothing is left running; saw",
         """
 async def answer_all(function, questions, workers):
     queue, answers = asyncio.Queue(maxsize=workers), {}
@@ -118,6 +118,63 @@ async def answer_all(function, questions, workers):
         async for question in questions:
             group.create_task(work(question))
     return answers
+""",
+    ),
+    wrong(
+        "08.1",
+        "four workers, whatever is asked for",
+        "12 questions, 6 workers: 4 s; saw 4.25 s",
+        """
+async def answer_all(function, questions, workers):
+    queue, answers = asyncio.Queue(maxsize=4), {}
+
+    async def work():
+        while True:
+            question = await queue.get()
+            answers[question] = await function(question)
+            queue.task_done()
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work()) for _ in range(4)]
+        async for question in questions:
+            await queue.put(question)
+        await queue.join()
+        for task in tasks:
+            task.cancel()
+    return answers
+""",
+    ),
+    wrong(
+        "08.1",
+        "pairs the questions with the answers as they come",
+        "12 questions, 6 workers: each with its answer; saw {'question 0': 'answer to question 1'",
+        """
+async def answer_all(function, questions, workers):
+    queue, asked, answers = asyncio.Queue(maxsize=workers), [], []
+
+    async def work():
+        while True:
+            answers.append(await function(await queue.get()))
+            queue.task_done()
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(work()) for _ in range(workers)]
+        async for question in questions:
+            asked.append(question)
+            await queue.put(question)
+        await queue.join()
+        for task in tasks:
+            task.cancel()
+    return dict(zip(asked, answers))
+""",
+    ),
+    wrong(
+        "08.1",
+        "reads the iterator with for",
+        "Try: this was raised in your code; an async iterator is read with `async for`",
+        """
+async def answer_all(function, questions, workers):
+    return {question: await function(question) for question in questions}
 """,
     ),
     right(
@@ -272,7 +329,7 @@ class Pipeline:
     wrong(
         "08.2",
         "joins the first queue only",
-        "12 topics: nothing is lost; saw ['topic",
+        "40 topics: nothing is lost; saw ['topic",
         """
 class Pipeline:
     def __init__(self, look_up, summarize, write):
@@ -361,7 +418,7 @@ class Pipeline:
     wrong(
         "08.2",
         "one topic after the other",
-        "12 topics: at most 17 s; saw 49.2 s",
+        "40 topics: at most 46 s; saw 164 s",
         """
 class Pipeline:
     def __init__(self, look_up, summarize, write):
@@ -375,6 +432,78 @@ class Pipeline:
 
     def stop(self):
         self.stopped = True
+""",
+    ),
+    wrong(
+        "08.2",
+        "the first fifteen topics",
+        "40 topics: all are taken; saw 15",
+        """
+class Pipeline:
+    def __init__(self, look_up, summarize, write):
+        self.stages = [(look_up, 2), (summarize, 3), (write, 1)]
+        self.stopped = False
+
+    async def work(self, function, inbox, outbox):
+        while True:
+            result = await function(await inbox.get())
+            if outbox is not None:
+                await outbox.put(result)
+            inbox.task_done()
+
+    async def run(self, topics):
+        queues = [asyncio.Queue(maxsize=2) for _ in self.stages]
+        async with asyncio.TaskGroup() as group:
+            workers = []
+            for (function, number), inbox, outbox in zip(self.stages, queues, [*queues[1:], None]):
+                workers += [group.create_task(self.work(function, inbox, outbox)) for _ in range(number)]
+            for _, topic in zip(range(15), topics):
+                await queues[0].put(topic)
+            for queue in queues:
+                await queue.join()
+            for worker in workers:
+                worker.cancel()
+
+    def stop(self):
+        pass
+""",
+    ),
+    wrong(
+        "08.2",
+        "awaits the feeder that stop cancelled",
+        "Try: you await a task that stop() cancelled, so run is cancelled too",
+        """
+class Pipeline:
+    def __init__(self, look_up, summarize, write):
+        self.stages = [(look_up, 2), (summarize, 3), (write, 1)]
+        self.stopped = False
+
+    async def work(self, function, inbox, outbox):
+        while True:
+            result = await function(await inbox.get())
+            if outbox is not None:
+                await outbox.put(result)
+            inbox.task_done()
+
+    async def feed(self, topics, queue):
+        for topic in topics:
+            await queue.put(topic)
+
+    async def run(self, topics):
+        queues = [asyncio.Queue(maxsize=2) for _ in self.stages]
+        async with asyncio.TaskGroup() as group:
+            workers = []
+            for (function, number), inbox, outbox in zip(self.stages, queues, [*queues[1:], None]):
+                workers += [group.create_task(self.work(function, inbox, outbox)) for _ in range(number)]
+            self.feeder = group.create_task(self.feed(topics, queues[0]))
+            await self.feeder
+            for queue in queues:
+                await queue.join()
+            for worker in workers:
+                worker.cancel()
+
+    def stop(self):
+        self.feeder.cancel()
 """,
     ),
     right(
@@ -570,7 +699,7 @@ class Batcher:
     wrong(
         "08.3",
         "each new item begins the delay again",
-        "others half a second after the first item; saw {'d': 0.5, 'lone': 2.5, 'j': 14.9",
+        "others half a second after the first item; saw {'d': 0.5, 'lone': 2.5, 'j': 14.8",
         """
 class Batcher:
     def __init__(self, send, size, delay):
@@ -618,7 +747,7 @@ class Batcher:
     wrong(
         "08.3",
         "close waits for the delay",
-        "close drains; saw 1.4 s",
+        "close drains; saw ('LAST', 26.6)",
         """
 class Batcher:
     def __init__(self, send, size, delay):
@@ -674,6 +803,284 @@ class Batcher:
 
     async def close(self):
         pass
+""",
+    ),
+    wrong(
+        "08.3",
+        "size and delay ignored",
+        "a batcher of two, a quarter of a second; saw [(0.0, ['p', 'q', 'r'])]",
+        """
+class Batcher:
+    def __init__(self, send, size, delay):
+        self.send, self.size, self.delay = send, size, delay
+        self.waiting, self.timer, self.sending = [], None, set()
+
+    async def ask(self, item):
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        self.waiting.append((item, answer))
+        if len(self.waiting) == 3:
+            self.flush()
+        elif len(self.waiting) == 1:
+            self.timer = loop.call_later(0.5, self.flush)
+        return await answer
+
+    def flush(self):
+        if self.timer is not None:
+            self.timer.cancel()
+        batch, self.waiting = self.waiting, []
+        if batch:
+            task = asyncio.create_task(self.send_batch(batch))
+            self.sending.add(task)
+            task.add_done_callback(self.sending.discard)
+
+    async def send_batch(self, batch):
+        try:
+            results = await self.send([item for item, _ in batch])
+        except Exception as error:
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        for (_, answer), result in zip(batch, results):
+            if not answer.done():
+                answer.set_result(result)
+
+    async def close(self):
+        self.flush()
+        await asyncio.gather(*self.sending)
+""",
+    ),
+    wrong(
+        "08.3",
+        "futures in a dictionary by item",
+        "also when two ask for the same; saw",
+        """
+class Batcher:
+    def __init__(self, send, size, delay):
+        self.send, self.size, self.delay = send, size, delay
+        self.waiting, self.timer, self.sending, self.answers = [], None, set(), {}
+
+    async def ask(self, item):
+        loop = asyncio.get_running_loop()
+        answer = self.answers[item] = loop.create_future()
+        self.waiting.append(item)
+        if len(self.waiting) == self.size:
+            self.flush()
+        elif len(self.waiting) == 1:
+            self.timer = loop.call_later(self.delay, self.flush)
+        return await answer
+
+    def flush(self):
+        if self.timer is not None:
+            self.timer.cancel()
+        batch, self.waiting = self.waiting, []
+        if batch:
+            task = asyncio.create_task(self.send_batch(batch))
+            self.sending.add(task)
+            task.add_done_callback(self.sending.discard)
+
+    async def send_batch(self, batch):
+        try:
+            results = await self.send(batch)
+        except Exception as error:
+            for item in batch:
+                if not self.answers[item].done():
+                    self.answers[item].set_exception(error)
+            return
+        for item, result in zip(batch, results):
+            if not self.answers[item].done():
+                self.answers[item].set_result(result)
+
+    async def close(self):
+        self.flush()
+        await asyncio.gather(*self.sending)
+""",
+    ),
+    wrong(
+        "08.3",
+        "close awaits only the last batch",
+        "close drains; saw ('LAST', 26.2), closed at 26.2 s",
+        """
+class Batcher:
+    def __init__(self, send, size, delay):
+        self.send, self.size, self.delay = send, size, delay
+        self.waiting, self.timer, self.last = [], None, None
+
+    async def ask(self, item):
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        self.waiting.append((item, answer))
+        if len(self.waiting) == self.size:
+            self.flush()
+        elif len(self.waiting) == 1:
+            self.timer = loop.call_later(self.delay, self.flush)
+        return await answer
+
+    def flush(self):
+        if self.timer is not None:
+            self.timer.cancel()
+        batch, self.waiting = self.waiting, []
+        if batch:
+            self.last = asyncio.create_task(self.send_batch(batch))
+
+    async def send_batch(self, batch):
+        try:
+            results = await self.send([item for item, _ in batch])
+        except Exception as error:
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        for (_, answer), result in zip(batch, results):
+            if not answer.done():
+                answer.set_result(result)
+
+    async def close(self):
+        self.flush()
+        await self.last
+""",
+    ),
+    wrong(
+        "08.3",
+        "an idle close sends an empty list",
+        "a batcher of two, a quarter of a second; saw",
+        """
+class Batcher:
+    def __init__(self, send, size, delay):
+        self.send, self.size, self.delay = send, size, delay
+        self.queue = asyncio.Queue()
+        self.running = asyncio.create_task(self.run())
+
+    async def ask(self, item):
+        answer = asyncio.get_running_loop().create_future()
+        await self.queue.put((item, answer))
+        return await answer
+
+    async def collect(self):
+        batch = [await self.queue.get()]
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self.delay):
+                while len(batch) < self.size and batch[-1] is not None:
+                    batch.append(await self.queue.get())
+        return batch
+
+    async def send_batch(self, batch):
+        try:
+            results = await self.send([item for item, _ in batch])
+        except Exception as error:
+            for _, answer in batch:
+                if not answer.done():
+                    answer.set_exception(error)
+            return
+        for (_, answer), result in zip(batch, results):
+            if not answer.done():
+                answer.set_result(result)
+
+    async def run(self):
+        async with asyncio.TaskGroup() as group:
+            closed = False
+            while not closed:
+                batch = await self.collect()
+                if closed := batch[-1] is None:
+                    batch.pop()
+                group.create_task(self.send_batch(batch))
+
+    async def close(self):
+        await self.queue.put(None)
+        await self.running
+""",
+    ),
+    wrong(
+        "08.3",
+        "a failure also for callers still being collected",
+        "and only those; saw",
+        """
+class Batcher:
+    def __init__(self, send, size, delay):
+        self.send, self.size, self.delay = send, size, delay
+        self.waiting, self.timer, self.sending = [], None, set()
+
+    async def ask(self, item):
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        self.waiting.append((item, answer))
+        if len(self.waiting) == self.size:
+            self.flush()
+        elif len(self.waiting) == 1:
+            self.timer = loop.call_later(self.delay, self.flush)
+        return await answer
+
+    def flush(self):
+        if self.timer is not None:
+            self.timer.cancel()
+        batch, self.waiting = self.waiting, []
+        if batch:
+            task = asyncio.create_task(self.send_batch(batch))
+            self.sending.add(task)
+            task.add_done_callback(self.sending.discard)
+
+    async def send_batch(self, batch):
+        try:
+            results = await self.send([item for item, _ in batch])
+        except Exception as error:
+            for _, answer in batch + self.waiting:
+                if not answer.done():
+                    answer.set_exception(error)
+            self.waiting = []
+            return
+        for (_, answer), result in zip(batch, results):
+            if not answer.done():
+                answer.set_result(result)
+
+    async def close(self):
+        self.flush()
+        await asyncio.gather(*self.sending)
+""",
+    ),
+    wrong(
+        "08.3",
+        "a failure without done()",
+        "a failure reaches all of its batch; saw",
+        """
+class Batcher:
+    def __init__(self, send, size, delay):
+        self.send, self.size, self.delay = send, size, delay
+        self.waiting, self.timer, self.sending = [], None, set()
+
+    async def ask(self, item):
+        loop = asyncio.get_running_loop()
+        answer = loop.create_future()
+        self.waiting.append((item, answer))
+        if len(self.waiting) == self.size:
+            self.flush()
+        elif len(self.waiting) == 1:
+            self.timer = loop.call_later(self.delay, self.flush)
+        return await answer
+
+    def flush(self):
+        if self.timer is not None:
+            self.timer.cancel()
+        batch, self.waiting = self.waiting, []
+        if batch:
+            task = asyncio.create_task(self.send_batch(batch))
+            self.sending.add(task)
+            task.add_done_callback(self.sending.discard)
+
+    async def send_batch(self, batch):
+        try:
+            results = await self.send([item for item, _ in batch])
+        except Exception as error:
+            for _, answer in batch:
+                answer.set_exception(error)
+            return
+        for (_, answer), result in zip(batch, results):
+            if not answer.done():
+                answer.set_result(result)
+
+    async def close(self):
+        self.flush()
+        await asyncio.gather(*self.sending)
 """,
     ),
     right(
@@ -893,6 +1300,33 @@ async def deliver(events, handler):
     await queue.put(None)
     await consumer
     return []
+""",
+    ),
+    wrong(
+        "08.4",
+        "cancels without awaiting",
+        "and the consumer with it; saw ['deliver.<locals>.consume']",
+        """
+async def deliver(events, handler):
+    queue = asyncio.Queue()
+    failed = []
+
+    async def consume():
+        while (event := await queue.get()) is not None:
+            try:
+                await handler(event)
+            except Exception:
+                failed.append(event)
+
+    consumer = asyncio.create_task(consume())
+    try:
+        async for event in events:
+            await queue.put(event)
+        await queue.put(None)
+        await consumer
+    finally:
+        consumer.cancel()
+    return failed
 """,
     ),
     right(
