@@ -24,14 +24,14 @@ ANSWERS = [
     wrong(
         "09.1",
         "as given",
-        "43 tokens; saw",
+        "14 tokens; saw 2",
         """
 async def note(topic, question, usage):
     usage.requests += 1
     usage.topics.add(topic)
     longest = usage.longest
-    usage.tokens += await count_tokens(topic, question)
-    usage.longest = max(longest, len(question))
+    usage.tokens += (tokens := await count_tokens(topic, question))
+    usage.longest = max(longest, tokens)
 """,
     ),
     wrong(
@@ -48,14 +48,14 @@ async def note(topic, question, usage):
     usage.requests += 1
     usage.topics.add(topic)
     async with lock:
-        usage.tokens += await count_tokens(topic, question)
-    usage.longest = max(usage.longest, len(question))
+        usage.tokens += (tokens := await count_tokens(topic, question))
+    usage.longest = max(usage.longest, tokens)
 """,
     ),
     wrong(
         "09.1",
         "only the tokens",
-        "22 tokens in the longest; saw",
+        "6 tokens in the longest; saw 2",
         """
 async def note(topic, question, usage):
     usage.requests += 1
@@ -69,31 +69,31 @@ async def note(topic, question, usage):
     wrong(
         "09.1",
         "only the longest",
-        "43 tokens; saw 4",
+        "14 tokens; saw 2",
         """
 async def note(topic, question, usage):
     usage.requests += 1
     usage.topics.add(topic)
-    usage.tokens += await count_tokens(topic, question)
-    usage.longest = max(usage.longest, len(question))
+    usage.tokens += (tokens := await count_tokens(topic, question))
+    usage.longest = max(usage.longest, tokens)
 """,
     ),
     wrong(
         "09.1",
         "the sum written out, still across the wait",
-        "43 tokens; saw 4",
+        "14 tokens; saw 2",
         """
 async def note(topic, question, usage):
     usage.requests += 1
     usage.topics.add(topic)
-    usage.tokens = usage.tokens + await count_tokens(topic, question)
-    usage.longest = max(usage.longest, len(question))
+    usage.tokens = usage.tokens + (tokens := await count_tokens(topic, question))
+    usage.longest = max(usage.longest, tokens)
 """,
     ),
     wrong(
         "09.1",
         "counted in the background",
-        "43 tokens; saw 0",
+        "14 tokens; saw 0",
         """
 async def note(topic, question, usage):
     async def count():
@@ -104,6 +104,31 @@ async def note(topic, question, usage):
     usage.requests += 1
     usage.topics.add(topic)
     asyncio.create_task(count())
+""",
+    ),
+    wrong(
+        "09.1",
+        "the counter asked, its number not used",
+        "14 tokens; saw 43",
+        """
+async def note(topic, question, usage):
+    usage.requests += 1
+    usage.topics.add(topic)
+    await count_tokens(topic, question)
+    usage.tokens += len(question)
+    usage.longest = max(usage.longest, len(question))
+""",
+    ),
+    wrong(
+        "09.1",
+        "counted twice, the second time across the wait",
+        "over after 3 s; saw 6 s",
+        """
+async def note(topic, question, usage):
+    usage.requests += 1
+    usage.topics.add(topic)
+    usage.tokens = await count_tokens(topic, question) + usage.tokens
+    usage.longest = max(usage.longest, await count_tokens(topic, question))
 """,
     ),
     right(
@@ -137,65 +162,66 @@ async def note(topic, question, usage):
     wrong(
         "09.2",
         "as given",
-        "saw answer, answer, answer, answer; calls: 4, left: -4, 1 s",
+        "saw answer, answer, answer, answer; calls: 4, finished: 4, left: -4, 1 s",
         BUDGET
         + """
     async def buy(self, price, call):
         if price > self.left:
             raise OverBudget(price)
-        answer = await call()
-        self.left -= price
+        answer, cost = await call()
+        self.left -= cost
         return answer
 """,
     ),
     wrong(
         "09.2",
         "a lock around the call",
-        "saw answer, answer, OverBudget, answer; calls: 3, left: 0, 3 s",
+        "saw answer, answer, OverBudget, answer; calls: 3, finished: 3, left: 0, 3 s",
         BUDGET
         + """
     async def buy(self, price, call):
         async with self.lock:
             if price > self.left:
                 raise OverBudget(price)
-            answer = await call()
-            self.left -= price
+            answer, cost = await call()
+            self.left -= cost
             return answer
 """,
     ),
     wrong(
         "09.2",
         "a lock around the check and one around the booking",
-        "saw answer, answer, answer, answer; calls: 4, left: -4, 1 s",
+        "saw answer, answer, answer, answer; calls: 4, finished: 4, left: -4, 1 s",
         BUDGET
         + """
     async def buy(self, price, call):
         async with self.lock:
             if price > self.left:
                 raise OverBudget(price)
-        answer = await call()
+        answer, cost = await call()
         async with self.lock:
-            self.left -= price
+            self.left -= cost
         return answer
 """,
     ),
     wrong(
         "09.2",
         "nothing given back",
-        "saw ZeroDivisionError, answer, OverBudget, OverBudget; calls: 2, left: 1",
+        "saw ZeroDivisionError, answer, OverBudget, OverBudget; calls: 2, finished: 2, left: 1",
         BUDGET
         + """
     async def buy(self, price, call):
         if price > self.left:
             raise OverBudget(price)
         self.left -= price
-        return await call()
+        answer, _ = await call()
+        return answer
 """,
     ),
     wrong(
         "09.2",
-        "a cancelled call keeps the money",
-        "saw TimeoutError, OverBudget, OverBudget; calls: 1, left: 1",
+        "given back after a failure, not after an answer",
+        "saw answer, OverBudget, OverBudget; calls: 1, finished: 1, left: 2, 1.5 s",
         BUDGET
         + """
     async def buy(self, price, call):
@@ -203,16 +229,17 @@ async def note(topic, question, usage):
             raise OverBudget(price)
         self.left -= price
         try:
-            return await call()
-        except Exception:
+            answer, cost = await call()
+            return answer
+        except BaseException:
             self.left += price
             raise
 """,
     ),
     wrong(
         "09.2",
-        "given back always",
-        "answer, answer, OverBudget, answer; calls: 3, left: 10, 1 s",
+        "a cancelled call keeps the money",
+        "saw TimeoutError, OverBudget, OverBudget; calls: 1, finished: 0, left: 1",
         BUDGET
         + """
     async def buy(self, price, call):
@@ -220,15 +247,71 @@ async def note(topic, question, usage):
             raise OverBudget(price)
         self.left -= price
         try:
-            return await call()
+            answer, cost = await call()
+        except Exception:
+            self.left += price
+            raise
+        self.left += price - cost
+        return answer
+""",
+    ),
+    wrong(
+        "09.2",
+        "given back whole, and never paid",
+        "saw answer, answer, OverBudget, answer; calls: 3, finished: 3, left: 10, 1 s",
+        BUDGET
+        + """
+    async def buy(self, price, call):
+        if price > self.left:
+            raise OverBudget(price)
+        self.left -= price
+        try:
+            answer, cost = await call()
+            return answer
         finally:
             self.left += price
 """,
     ),
     wrong(
         "09.2",
+        "the cost given back, not the rest",
+        "saw answer, answer, OverBudget, answer; calls: 3, finished: 3, left: 10, 1 s",
+        BUDGET
+        + """
+    async def buy(self, price, call):
+        if price > self.left:
+            raise OverBudget(price)
+        self.left -= price
+        cost = price
+        try:
+            answer, cost = await call()
+            return answer
+        finally:
+            self.left += cost
+""",
+    ),
+    wrong(
+        "09.2",
+        "a failure costs the whole price",
+        "saw ZeroDivisionError, answer, OverBudget, OverBudget; calls: 2",
+        BUDGET
+        + """
+    async def buy(self, price, call):
+        if price > self.left:
+            raise OverBudget(price)
+        self.left -= price
+        cost = price
+        try:
+            answer, cost = await call()
+            return answer
+        finally:
+            self.left += price - cost
+""",
+    ),
+    wrong(
+        "09.2",
         "set back to what it was",
-        "saw ZeroDivisionError, answer, OverBudget, answer; calls: 3, left: 3, 3 s",
+        "saw ZeroDivisionError, answer, OverBudget, answer; calls: 3, finished: 3, left: 3, 3 s",
         BUDGET
         + """
     async def buy(self, price, call):
@@ -237,41 +320,118 @@ async def note(topic, question, usage):
             raise OverBudget(price)
         self.left = before - price
         try:
-            return await call()
+            answer, cost = await call()
         except BaseException:
             self.left = before
             raise
+        self.left += price - cost
+        return answer
 """,
     ),
     wrong(
         "09.2",
         "refused in silence",
-        "four at once: answer, answer, OverBudget, answer; calls: 3, left: 0, 1 s; saw answer, answer, None, answer",
+        "calls: 3, finished: 3, left: 0, 1 s; saw answer, answer, None, answer",
         BUDGET
         + """
     async def buy(self, price, call):
         if price > self.left:
             return None
         self.left -= price
+        cost = 0
         try:
-            return await call()
-        except BaseException:
-            self.left += price
-            raise
+            answer, cost = await call()
+            return answer
+        finally:
+            self.left += price - cost
 """,
     ),
     wrong(
         "09.2",
-        "checked after the call, given back then",
+        "checked after the call",
         "calls: 4",
         BUDGET
         + """
     async def buy(self, price, call):
-        answer = await call()
+        answer, cost = await call()
+        if cost > self.left:
+            raise OverBudget(price)
+        self.left -= cost
+        return answer
+""",
+    ),
+    wrong(
+        "09.2",
+        "the answer returned with its cost",
+        "saw ('answer', 4), ('answer', 4), OverBudget, ('answer', 2); calls: 3",
+        BUDGET
+        + """
+    async def buy(self, price, call):
         if price > self.left:
             raise OverBudget(price)
         self.left -= price
-        return answer
+        cost = 0
+        try:
+            answer, cost = await call()
+            return answer, cost
+        finally:
+            self.left += price - cost
+""",
+    ),
+    wrong(
+        "09.2",
+        "the call goes on behind a shield, the price is given back",
+        "finished: 1, left: 0, 1.75 s; saw TimeoutError, OverBudget, answer; calls: 2, finished: 2, left: 0",
+        BUDGET
+        + """
+    async def buy(self, price, call):
+        if price > self.left:
+            raise OverBudget(price)
+        self.left -= price
+        cost = 0
+        try:
+            answer, cost = await asyncio.shield(asyncio.create_task(call()))
+            return answer
+        finally:
+            self.left += price - cost
+""",
+    ),
+    wrong(
+        "09.2",
+        "asyncio.wait, which cancels nothing",
+        "saw TimeoutError, OverBudget, answer; calls: 2, finished: 2, left: 0, 1.75 s",
+        BUDGET
+        + """
+    async def buy(self, price, call):
+        if price > self.left:
+            raise OverBudget(price)
+        self.left -= price
+        cost, task = 0, asyncio.create_task(call())
+        try:
+            await asyncio.wait({task})
+            answer, cost = task.result()
+            return answer
+        finally:
+            self.left += price - cost
+""",
+    ),
+    wrong(
+        "09.2",
+        "given back a second later",
+        "saw ZeroDivisionError, answer, OverBudget, OverBudget",
+        BUDGET
+        + """
+    async def buy(self, price, call):
+        if price > self.left:
+            raise OverBudget(price)
+        self.left -= price
+        cost = 0
+        try:
+            answer, cost = await call()
+            return answer
+        finally:
+            await asyncio.sleep(1.5)
+            self.left += price - cost
 """,
     ),
     right(
@@ -286,12 +446,29 @@ async def note(topic, question, usage):
             self.left -= price
         answered = False
         try:
-            answer = await call()
+            answer, cost = await call()
             answered = True
             return answer
         finally:
-            if not answered:
-                self.left += price
+            self.left += price - cost if answered else price
+""",
+    ),
+    right(
+        "09.2",
+        "two ways out",
+        BUDGET
+        + """
+    async def buy(self, price, call):
+        if price > self.left:
+            raise OverBudget(price)
+        self.left -= price
+        try:
+            answer, cost = await call()
+        except BaseException:
+            self.left += price
+            raise
+        self.left += price - cost
+        return answer
 """,
     ),
     right(
@@ -306,8 +483,8 @@ async def note(topic, question, usage):
             raise OverBudget(price)
         self.reserved += price
         try:
-            answer = await call()
-            self.left -= price
+            answer, cost = await call()
+            self.left -= cost
         finally:
             self.reserved -= price
         return answer
@@ -319,15 +496,37 @@ async def note(topic, question, usage):
         BUDGET
         + """
     async def buy(self, price, call):
-        if self.left < price:
+        if price > self.left:
             raise OverBudget(price)
         self.left -= price
         task = asyncio.ensure_future(call())
         try:
-            return await task
+            answer, cost = await task
         except (Exception, asyncio.CancelledError):
             self.left += price
             raise
+        else:
+            self.left += price - cost
+            return answer
+""",
+    ),
+    right(
+        "09.2",
+        "a done callback settles",
+        BUDGET
+        + """
+    async def buy(self, price, call):
+        if price > self.left:
+            raise OverBudget(price)
+        self.left -= price
+
+        def over(task):
+            failed = task.cancelled() or task.exception()
+            self.left += price if failed else price - task.result()[1]
+
+        task = asyncio.create_task(call())
+        task.add_done_callback(over)
+        return (await task)[0]
 """,
     ),
     wrong(
@@ -382,6 +581,23 @@ async def note(topic, question, usage):
             self.flights[key] = asyncio.create_task(make())
         try:
             return await asyncio.shield(self.flights[key])
+        except Exception:
+            self.flights.pop(key, None)
+            raise
+""",
+    ),
+    wrong(
+        "09.3",
+        "everybody who waited takes out whatever flies then",
+        "again 2, again 2, again 2; calls: 2, 2 s; saw again 2, again 3, again 4; calls: 4, 2 s",
+        FLIGHT
+        + """
+    async def get(self, key, make):
+        task = self.flights.get(key)
+        if task is None or task.done() and (task.cancelled() or task.exception()):
+            task = self.flights[key] = asyncio.create_task(make())
+        try:
+            return await asyncio.shield(task)
         except Exception:
             self.flights.pop(key, None)
             raise

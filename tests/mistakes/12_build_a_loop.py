@@ -14,7 +14,7 @@ def run_all(coroutines, clock):
         for _ in range(len(ready)):
             place, coroutine = ready.popleft()
             try:
-                until = coroutine.send(None)
+                {send}
             except StopIteration as end:
                 results[place] = end.value
                 continue
@@ -27,6 +27,7 @@ def run_all(coroutines, clock):
 PARTS = {
     "sleep": "if not ready: clock.sleep(max(0.0, timers[0][0] - clock.monotonic()))",
     "fetch": "while timers and timers[0][0] <= clock.monotonic(): ready.append(heapq.heappop(timers)[-1])",
+    "send": "until = coroutine.send(None)",
     "push": "heapq.heappush(timers, (clock.monotonic() + until, next(numbers), (place, coroutine)))",
 }
 
@@ -257,6 +258,24 @@ def run_all(coroutines, clock):
         "a sleeper gets its turn although somebody is always ready; saw",
         loop(fetch="while not ready and timers: ready.append(heapq.heappop(timers)[-1])"),
     ),
+    wrong(
+        "12.2",
+        "the time of the round",
+        "a sleep begins when it is asked for; saw [('index', 2.0), ('web', 2.0)]",
+        loop(
+            sleep=f"{PARTS['sleep']}\n        now = clock.monotonic()",
+            push="heapq.heappush(timers, (now + until, next(numbers), (place, coroutine)))",
+        ),
+    ),
+    wrong(
+        "12.2",
+        "the time before the step",
+        "a sleep begins when it is asked for; saw [('index', 2.0), ('web', 4.0)]",
+        loop(
+            send="now = clock.monotonic(); until = coroutine.send(None)",
+            push="heapq.heappush(timers, (now + until, next(numbers), (place, coroutine)))",
+        ),
+    ),
     wrong("12.2", "never sleeps", "simulated time stands still", loop(sleep="pass")),
     wrong(
         "12.2",
@@ -385,7 +404,7 @@ async def gather(loop, *coroutines):
     wrong(
         "12.3",
         "results as they come",
-        "the results in the order of the coroutines; saw ['after 0', 'after 20'",
+        "the results in the order of the coroutines; saw [None, 'after 20', 'after 40', 'after 60']",
         """
 async def gather(loop, *coroutines):
     everything, results = Future(loop), []
@@ -401,6 +420,71 @@ async def gather(loop, *coroutines):
 
     for coroutine in coroutines:
         loop.create_task(run_one(coroutine))
+    return await everything if coroutines else []
+""",
+    ),
+    wrong(
+        "12.3",
+        "None as not there yet",
+        "the results in the order of the coroutines; saw RuntimeError('nobody is ready",
+        """
+async def gather(loop, *coroutines):
+    everything, results = Future(loop), [None] * len(coroutines)
+
+    async def run_one(place, coroutine):
+        try:
+            results[place] = await coroutine
+        except Exception as error:
+            if not everything.done:
+                everything.finish(error=error)
+        if not everything.done and None not in results:
+            everything.finish(results)
+
+    for place, coroutine in enumerate(coroutines):
+        loop.create_task(run_one(place, coroutine))
+    return await everything if coroutines else []
+""",
+    ),
+    wrong(
+        "12.3",
+        "all of the results are true",
+        "the results in the order of the coroutines; saw RuntimeError('nobody is ready",
+        """
+async def gather(loop, *coroutines):
+    everything, results = Future(loop), [None] * len(coroutines)
+
+    async def run_one(place, coroutine):
+        try:
+            results[place] = await coroutine
+            if all(results):
+                everything.finish(results)
+        except Exception as error:
+            if not everything.done:
+                everything.finish(error=error)
+
+    for place, coroutine in enumerate(coroutines):
+        loop.create_task(run_one(place, coroutine))
+    return await everything if coroutines else []
+""",
+    ),
+    wrong(
+        "12.3",
+        "finishes when the last in the list is done",
+        "the results in the order of the coroutines; saw [None, 'after 20', None, 'after 40']",
+        """
+async def gather(loop, *coroutines):
+    everything, results = Future(loop), [None] * len(coroutines)
+
+    async def run_one(place, coroutine):
+        try:
+            results[place] = await coroutine
+        except Exception as error:
+            everything.finish(error=error)
+        if place == len(coroutines) - 1:
+            everything.finish(results)
+
+    for place, coroutine in enumerate(coroutines):
+        loop.create_task(run_one(place, coroutine))
     return await everything if coroutines else []
 """,
     ),
