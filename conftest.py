@@ -10,7 +10,7 @@ from xdist.scheduler import LoadFileScheduling
 
 pytest_plugins = ["tests.nbval_guard"]
 
-_ANSWER = re.compile(r"tests/test_exercises\.py::.*\[(\d\d)\.\d ")
+_ANSWER = re.compile(r"tests/test_exercises\.py::.*\[(\d\d)\.\d[ \]]")
 
 
 class LoadKernelScheduling(LoadFileScheduling):  # type: ignore[misc]
@@ -20,6 +20,15 @@ class LoadKernelScheduling(LoadFileScheduling):  # type: ignore[misc]
         answer = _ANSWER.match(nodeid)
         file: str = super()._split_scope(nodeid)
         return f"{file} {answer[1]}" if answer else file
+
+
+# What takes longest begins first, so that no worker is busy alone at the end.
+_FIRST = ("tests/test_browser.py", "tests/test_exercises.py", "tests/test_start.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    files = {name: place for place, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: files.get(item.nodeid.split("::")[0], len(files)))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadKernelScheduling | None:

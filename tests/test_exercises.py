@@ -27,6 +27,7 @@ ALL = [(stem, answer) for stem in STEMS for answer in answers(stem)]
 class Outcome(NamedTuple):
     text: str
     error: str
+    stderr: str
 
 
 def code(notebook: NotebookNode) -> list[NotebookNode]:
@@ -42,24 +43,30 @@ def checks(notebook: NotebookNode) -> dict[str, NotebookNode]:
     return {found[1]: cell for cell in code(notebook) if (found := CHECK.search(cell.source))}
 
 
+NUMBERS = {number: stem for stem in STEMS for number in checks(read("exercises", stem))}
+
+
 def outcome(cell: NotebookNode) -> Outcome:
     """Return what a cell printed, and the name of its error with its message."""
     errors = [f"{output.ename}: {output.evalue}" for output in cell.outputs if output.output_type == "error"]
-    return Outcome("".join(output.get("text", "") for output in cell.outputs), "\n".join(errors))
+    texts = [(output.get("name"), output.get("text", "")) for output in cell.outputs]
+    stderr = "".join(text for name, text in texts if name == "stderr")
+    return Outcome("".join(text for _, text in texts), "\n".join(errors), stderr)
 
 
 @cache
-def outcomes(stem: str) -> dict[Answer, Outcome]:
-    """Run every answer to a lesson's exercises, each followed by its check, in one kernel."""
+def outcomes(stem: str) -> dict[Answer | str, Outcome]:
+    """Run a lesson's exercises in one kernel: each check with the stub, by its number, then with every answer."""
     notebook = read("exercises", stem)
     given = [answer for owner, answer in ALL if owner == stem]
     cells: list[NotebookNode] = []
-    checked: dict[Answer, NotebookNode] = {}
+    checked: dict[Answer | str, NotebookNode] = {}
     for cell in code(notebook):
         found = CHECK.search(cell.source)
+        cells.append(new_code_cell(cell.source))
         if found is None:
-            cells.append(new_code_cell(cell.source))
             continue
+        checked[found[1]] = cells[-1]
         for answer in given:
             if answer.exercise == found[1]:
                 checked[answer] = new_code_cell(cell.source)
@@ -79,7 +86,7 @@ def title(pair: tuple[str, Answer]) -> str:
 @pytest.mark.parametrize("pair", [pair for pair in ALL if not pair[1].is_right], ids=title)
 def test_a_wrong_answer_is_told_what_is_wrong(pair: tuple[str, Answer]) -> None:
     stem, answer = pair
-    text, error = outcomes(stem)[answer]
+    text, error, _ = outcomes(stem)[answer]
     assert error, f"passed, and printed:\n{text}"
     assert answer.shows in f"{text}\n{error}"
 
@@ -87,16 +94,19 @@ def test_a_wrong_answer_is_told_what_is_wrong(pair: tuple[str, Answer]) -> None:
 @pytest.mark.parametrize("pair", [pair for pair in ALL if pair[1].is_right], ids=title)
 def test_another_right_answer_passes(pair: tuple[str, Answer]) -> None:
     stem, answer = pair
-    text, error = outcomes(stem)[answer]
+    text, error, _ = outcomes(stem)[answer]
     assert not error, f"{error}\n{text}"
     assert f"{answer.exercise} done." in text
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_unsolved_it_says_whose_turn_it_is(stem: str) -> None:
-    for number, cell in checks(read("exercises", stem)).items():
-        text, error = outcome(cell)
+@pytest.mark.parametrize("number", NUMBERS)
+def test_unsolved_it_says_whose_turn_it_is(number: str) -> None:
+    for text, error, stderr in (
+        outcomes(NUMBERS[number])[number],
+        outcome(checks(read("exercises", NUMBERS[number]))[number]),
+    ):
         assert not error
+        assert not stderr
         assert text.splitlines()[-1].startswith(f"{number} is yours to write")
         assert "  NO  " not in text
 
@@ -104,7 +114,7 @@ def test_unsolved_it_says_whose_turn_it_is(stem: str) -> None:
 @pytest.mark.parametrize("stem", STEMS)
 def test_solved_it_passes(stem: str) -> None:
     for number, cell in checks(read("solutions", stem)).items():
-        text, error = outcome(cell)
+        text, error, _ = outcome(cell)
         assert not error
         assert text.splitlines()[-1] == f"{number} done."
 

@@ -1070,7 +1070,7 @@ def test_checks_are_the_tests_and_every_built_notebook(start: Any) -> None:
     write_notebook(start.ROOT / "solutions/00.ipynb", "x")
     write_notebook(start.ROOT / "my/notebooks/00.ipynb", "x")
     tests, notebooks = start.check_commands([])
-    assert tests == ["-m", "pytest", "-n", "4", "--dist", "loadfile", "tests"]
+    assert tests == ["-m", "pytest", "-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", "tests"]
     assert notebooks[-2:] == ["notebooks", "solutions"]
     assert {"--nbval", "--nbval-current-env", "--nbval-cell-timeout=60", "loadfile"} <= set(notebooks)
     assert not [word for word in tests + notebooks if word.startswith("my")]
