@@ -172,7 +172,9 @@ def test_functions_have_type_hints(path: Path) -> None:
         for node in ast.walk(parse(cell.source)):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 assert node.returns is not None, f"{node.name} has no return type"
-                assert all(each.annotation for each in node.args.args if each.arg not in ("self", "cls")), f"{node.name} has a bare argument"
+                assert all(each.annotation for each in node.args.args if each.arg not in ("self", "cls")), (
+                    f"{node.name} has a bare argument"
+                )
 
 
 @every_lesson

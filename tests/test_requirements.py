@@ -167,7 +167,9 @@ def imports() -> dict[str, str]:
         for cell in re.findall(r"^```\{code-cell\}.*?^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
             for match in IMPORT.finditer(cell):
                 found.setdefault(match[1] or match[2], str(path.relative_to(ROOT)))
-    return {module: path for module, path in found.items() if module not in OWN | written | set(sys.stdlib_module_names)}
+    return {
+        module: path for module, path in found.items() if module not in OWN | written | set(sys.stdlib_module_names)
+    }
 
 
 def test_every_import_is_a_direct_dependency() -> None:
