@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import socket
 import subprocess
 import sys
 from importlib.metadata import version
@@ -13,6 +14,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from tests import kernel_ports
 from tests.nbval_guard import WRITTEN_FOR, complaint
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -68,3 +70,15 @@ def test_each_complaint_says_what_is_wrong() -> None:
 
 def test_the_guard_knows_this_nbval() -> None:
     assert version("nbval") == WRITTEN_FOR, "nbval moved: read tests/nbval_guard.py against it, then raise WRITTEN_FOR"
+
+
+def test_kernels_get_ports_that_the_system_hands_to_nobody() -> None:
+    from jupyter_client.connect import LocalPortCache
+
+    with socket.socket() as taken:
+        cache = LocalPortCache()
+        first = cache.find_available_port("127.0.0.1")
+        taken.bind(("127.0.0.1", first + 1))
+        second = cache.find_available_port("127.0.0.1")
+    assert kernel_ports.LOWEST <= first <= kernel_ports.HIGHEST
+    assert second not in (first, first + 1)

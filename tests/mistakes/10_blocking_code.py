@@ -75,7 +75,7 @@ async def handle(question):
     wrong(
         "10.2",
         "await in the old loop",
-        "at least four times as fast as one after another; saw 1.0 times, at most 1 at once",
+        "at least three times as fast as one after another; saw 1.0 times, at most 1 at once",
         """
 async def digest(sections, path, limit):
     failures = {}
@@ -156,7 +156,7 @@ async def digest(sections, path, limit):
     wrong(
         "10.2",
         "in the order in which they come",
-        "the lines of the script, in the same order, for the 17 sections that work; saw",
+        "the lines of the script, in the same order, for the 13 sections that work; saw",
         """
 async def digest(sections, path, limit):
     slots, failures = asyncio.Semaphore(limit), {}
@@ -172,6 +172,93 @@ async def digest(sections, path, limit):
 
         await asyncio.gather(*(line(section) for section in reversed(sections)))
     return failures
+""",
+    ),
+    wrong(
+        "10.2",
+        "a limit of its own",
+        "with a limit of 10 and of 3, never more requests at once; saw 10 and 5",
+        """
+async def digest(sections, path, limit):
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        async def line(section):
+            page, number = section.split("/")
+            response = await client.get(f"/pages/{page}.html")
+            response.raise_for_status()
+            question = heading(response.text, int(number))
+            answer = await ask(question)
+            return json.dumps({"section": section, "question": question, "answer": answer}) + "\\n"
+
+        results = await bounded_map(line, sections, 10)
+    path.write_text("".join(result for result in results if isinstance(result, str)))
+    return {section: result for section, result in zip(sections, results) if isinstance(result, Exception)}
+""",
+    ),
+    wrong(
+        "10.2",
+        "the file is added to",
+        "a second run writes the file anew; saw 18 lines for 5 sections",
+        """
+async def digest(sections, path, limit):
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        async def line(section):
+            page, number = section.split("/")
+            response = await client.get(f"/pages/{page}.html")
+            response.raise_for_status()
+            question = heading(response.text, int(number))
+            answer = await ask(question)
+            return json.dumps({"section": section, "question": question, "answer": answer}) + "\\n"
+
+        results = await bounded_map(line, sections, limit)
+    with path.open("a") as file:
+        file.write("".join(result for result in results if isinstance(result, str)))
+    return {section: result for section, result in zip(sections, results) if isinstance(result, Exception)}
+""",
+    ),
+    wrong(
+        "10.2",
+        "a missing page is read for headings",
+        "the two that fail come back with their exceptions; saw {'nothing/1': IndexError(",
+        """
+async def digest(sections, path, limit):
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        async def line(section):
+            page, number = section.split("/")
+            response = await client.get(f"/pages/{page}.html")
+            question = heading(response.text, int(number))
+            answer = await ask(question)
+            return json.dumps({"section": section, "question": question, "answer": answer}) + "\\n"
+
+        results = await bounded_map(line, sections, limit)
+    path.write_text("".join(result for result in results if isinstance(result, str)))
+    return {section: result for section, result in zip(sections, results) if isinstance(result, Exception)}
+""",
+    ),
+    right(
+        "10.2",
+        "a page for two sections is fetched once",
+        """
+async def digest(sections, path, limit):
+    pages, slots = {}, asyncio.Semaphore(limit)
+
+    async def get(page):
+        async with slots:
+            response = await client.get(f"/pages/{page}.html")
+        return response.raise_for_status().text
+
+    async def line(section):
+        page, number = section.split("/")
+        if page not in pages:
+            pages[page] = asyncio.create_task(get(page))
+        question = heading(await pages[page], int(number))
+        async with slots:
+            answer = await ask(question)
+        return json.dumps({"section": section, "question": question, "answer": answer}) + "\\n"
+
+    async with httpx.AsyncClient(base_url=server.url) as client:
+        results = await asyncio.gather(*map(line, sections), return_exceptions=True)
+    path.write_text("".join(result for result in results if isinstance(result, str)))
+    return {section: result for section, result in zip(sections, results) if isinstance(result, Exception)}
 """,
     ),
     right(
@@ -251,7 +338,7 @@ async def work(topics):
     wrong(
         "10.3",
         "one thread for each topic",
-        "six at a time; saw at most 18",
+        "six at a time; saw at most 12",
         """
 async def work(topics):
     loop = asyncio.get_running_loop()
@@ -267,7 +354,7 @@ async def work(topics):
     wrong(
         "10.3",
         "the reporting goes on",
-        "nothing is left running; saw ['keep_reporting",
+        "nothing is left running, also when a job fails; saw ['keep_reporting",
         """
 jobs_of_mine = ThreadPoolExecutor(6)
 
@@ -275,6 +362,32 @@ async def work(topics):
     loop = asyncio.get_running_loop()
     reporting = asyncio.create_task(keep_reporting())
     return await asyncio.gather(*(loop.run_in_executor(jobs_of_mine, read_handbook, topic) for topic in topics))
+""",
+    ),
+    wrong(
+        "10.3",
+        "the reporting goes on when a job fails",
+        "nothing is left running, also when a job fails; saw ['keep_reporting",
+        """
+async def work(topics):
+    loop = asyncio.get_running_loop()
+    reporting = asyncio.create_task(keep_reporting())
+    jobs = ThreadPoolExecutor(6)
+    results = await asyncio.gather(*(loop.run_in_executor(jobs, read_handbook, topic) for topic in topics))
+    reporting.cancel()
+    await asyncio.gather(reporting, return_exceptions=True)
+    return results
+""",
+    ),
+    wrong(
+        "10.3",
+        "nobody reports",
+        "the coordinator hears from the worker while it works; saw 0 reports",
+        """
+async def work(topics):
+    loop = asyncio.get_running_loop()
+    with ThreadPoolExecutor(6) as jobs:
+        return await asyncio.gather(*(loop.run_in_executor(jobs, read_handbook, topic) for topic in topics))
 """,
     ),
     wrong(
@@ -294,7 +407,22 @@ async def work(topics):
     ),
     right(
         "10.3",
-        "a pool made once, and a task group",
+        "a pool that ends with the work",
+        """
+async def work(topics):
+    loop = asyncio.get_running_loop()
+    reporting = asyncio.create_task(keep_reporting())
+    with ThreadPoolExecutor(6) as jobs:
+        try:
+            return await asyncio.gather(*(loop.run_in_executor(jobs, read_handbook, topic) for topic in topics))
+        finally:
+            reporting.cancel()
+            await asyncio.gather(reporting, return_exceptions=True)
+""",
+    ),
+    right(
+        "10.3",
+        "a pool made once, and failures at the end",
         """
 JOBS = ThreadPoolExecutor(6)
 
