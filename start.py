@@ -686,6 +686,13 @@ def free_name(path: Path) -> Path:
     return beside
 
 
+def lay_beside(name: str, text: str) -> None:
+    """Lay the course's new version beside a file that the learner changed, and say so."""
+    beside = free_name(MY / name)
+    write_atomically(beside, text)
+    say(f"{MY.name}/{name} is yours and stays; the course's new version is beside it: {beside.name}")
+
+
 def lay_out_one(name: str, course: "dict", known: "dict") -> "dict":  # type: ignore[type-arg]
     """Bring one notebook of the learner's copy up to date, and never lose what the learner wrote.
 
@@ -709,9 +716,7 @@ def lay_out_one(name: str, course: "dict", known: "dict") -> "dict":  # type: ig
     if present in (known.get("laid_out"), known.get("beside")):
         write_atomically(path, text)
         return entry
-    beside = free_name(path)
-    write_atomically(beside, text)
-    say(f"{MY.name}/{name} is yours and stays; the course's new version is beside it: {beside.name}")
+    lay_beside(name, text)
     return dict(known, beside=new)
 
 
@@ -727,9 +732,7 @@ def lay_out_page(name: str, known: "dict") -> "dict":  # type: ignore[type-arg]
         return {"laid_out": new}
     if new in (known.get("laid_out"), known.get("beside")):
         return known
-    beside = free_name(path)
-    write_atomically(beside, text)
-    say(f"{MY.name}/{name} is yours and stays; the course's new version is beside it: {beside.name}")
+    lay_beside(name, text)
     return dict(known, beside=new)
 
 

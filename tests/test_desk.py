@@ -14,10 +14,10 @@ from typing import Any
 import nbformat
 import pytest
 
-from awaitsee.desk import bounded_map
+from awaitsee.desk import bounded_map, fetch_page
 from awaitsee.observe.simulation import Simulation, simulate
 
-LESSON = Path(__file__).resolve().parents[1] / "notebooks" / "06_semaphores.ipynb"
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 
 
 def run(fn: Callable[..., Any], *args: Any, **options: Any) -> Simulation:
@@ -136,19 +136,23 @@ def test_a_timeout_around_it_ends_all_of_it() -> None:
     assert sim.leaked == []
 
 
-def test_the_lesson_shows_this_very_code() -> None:
+@pytest.mark.parametrize(
+    ("function", "lesson"), [(bounded_map, "06_semaphores"), (fetch_page, "11_async_resources")], ids=["map", "page"]
+)
+def test_the_lesson_shows_this_very_code(function: Callable[..., Any], lesson: str) -> None:
+    name = function.__name__
+
     def code_of(source: str) -> str:
         for node in ast.walk(ast.parse(source)):
-            if isinstance(node, ast.AsyncFunctionDef) and node.name == "bounded_map":
+            if isinstance(node, ast.AsyncFunctionDef) and node.name == name:
                 node.body = node.body[1:]
                 return ast.unparse(node)
-        raise AssertionError("no bounded_map")
+        raise AssertionError(f"no {name}")
 
-    cells = [
-        cell.source for cell in nbformat.read(LESSON, as_version=4).cells if "async def bounded_map" in cell.source
-    ]
+    notebook = nbformat.read(NOTEBOOKS / f"{lesson}.ipynb", as_version=4)
+    cells = [cell.source for cell in notebook.cells if f"async def {name}(" in cell.source]
     assert len(cells) == 1
-    assert code_of(cells[0]) == code_of(inspect.getsource(bounded_map))
+    assert code_of(cells[0]) == code_of(inspect.getsource(function))
 
 
 def test_the_first_request_imports_next_to_nothing() -> None:
