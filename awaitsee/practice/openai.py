@@ -7,11 +7,11 @@ import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, TypeGuard
 
 from . import model
+from .exchange import Call, Exchange, exchange
 from .openai_request import ChatRequest, integer, invalid, read_chat, required, wrong_type
 from .wire import Answer, Incoming, Limit, Piece, Refusal, Route, read_json
 
@@ -145,8 +145,8 @@ def _chat(incoming: Incoming) -> Answer:
         content_type="text/event-stream" if chat.stream else "application/json",
         model=model.MODEL_NAME,
         text=chat.text,
-        input_tokens=worked.usage["prompt_tokens"],
-        output_tokens=worked.usage["completion_tokens"],
+        input_tokens=worked.exchanged.input_tokens,
+        output_tokens=worked.exchanged.output_tokens,
     )
 
 
@@ -154,28 +154,10 @@ def _work_out(body: bytes) -> _Worked:
     wanted = read_json(body)
     _check_model(wanted, model.MODEL_NAME)
     chat = read_chat(wanted)
-    reply = _cut(model.reply(chat.prompt), chat.stop)
-    calls = [_Call(call.id, call.name, json.dumps(call.arguments)) for call in reply.tool_calls]
-    read = chat.count_tokens()
-    written = model.count_tokens(reply.text) + sum(call.count_tokens() for call in calls)
-    usage = {"prompt_tokens": read, "completion_tokens": written, "total_tokens": read + written}
-    return _Worked(chat, reply, calls, usage)
+    return _Worked(chat, exchange(chat.prompt, chat.stop))
 
 
 _work_out_once = lru_cache(CACHED_ANSWERS)(_work_out)
-
-
-@dataclass(frozen=True, slots=True)
-class _Call:
-    id: str
-    name: str
-    arguments: str
-
-    def count_tokens(self) -> int:
-        return model.count_tokens(self.name) + model.count_tokens(self.arguments)
-
-    def as_json(self, arguments: str) -> dict[str, Any]:
-        return {"id": self.id, "type": "function", "function": {"name": self.name, "arguments": arguments}}
 
 
 def _check_model(body: Mapping[str, Any], offered: str) -> None:
@@ -186,20 +168,17 @@ def _check_model(body: Mapping[str, Any], offered: str) -> None:
         raise _unknown_model(name)
 
 
-def _cut(reply: model.Reply, stop: Sequence[str]) -> model.Reply:
-    """End a text before the first of the stop sequences."""
-    ends = [end for end in (reply.text.find(sequence) for sequence in stop) if end >= 0]
-    return replace(reply, text=reply.text[: min(ends)], finish="stop") if ends and not reply.tool_calls else reply
-
-
 class _Worked:
     """A chat request with its answer, in which only the id is missing."""
 
-    def __init__(self, chat: ChatRequest, reply: model.Reply, calls: Sequence[_Call], usage: Mapping[str, int]) -> None:
+    def __init__(self, chat: ChatRequest, exchanged: Exchange) -> None:
         self.chat = chat
-        self.usage = usage
-        self._reply = reply
-        self._calls = calls
+        self.exchanged = exchanged
+        self._usage = {
+            "prompt_tokens": exchanged.input_tokens,
+            "completion_tokens": exchanged.output_tokens,
+            "total_tokens": exchanged.input_tokens + exchanged.output_tokens,
+        }
         self._after_id = b"" if chat.stream else self._completion_after_id()
 
     def completion(self, id: str) -> bytes:
@@ -208,7 +187,7 @@ class _Worked:
 
     def chunks(self, id: str) -> list[Piece]:
         """Return the events of a streamed answer."""
-        reply, calls = self._reply, self._calls
+        reply, calls = self.exchanged.reply, self.exchanged.calls
         head = {
             "id": f"chatcmpl-{id}",
             "object": "chat.completion.chunk",
@@ -226,30 +205,35 @@ class _Worked:
         pieces = [chunk({"role": "assistant", "content": None if calls and not reply.text else "", "refusal": None})]
         pieces += [chunk({"content": token}, 1) for token in model.tokenize(reply.text)]
         for index, call in enumerate(calls):
-            opened = {"index": index, **call.as_json("")}
+            opened = {"index": index, **_call_json(call, "")}
             pieces.append(chunk({"tool_calls": [opened]}, model.count_tokens(call.name)))
             for token in model.tokenize(call.arguments):
                 pieces.append(chunk({"tool_calls": [{"index": index, "function": {"arguments": token}}]}, 1))
         pieces.append(chunk({}, finish=reply.finish))
         if self.chat.include_usage:
-            pieces.append(Piece(f'{opening}, "choices": [], "usage": {json.dumps(self.usage)}}}\n\n'.encode()))
+            pieces.append(Piece(f'{opening}, "choices": [], "usage": {json.dumps(self._usage)}}}\n\n'.encode()))
         pieces.append(Piece(b"data: [DONE]\n\n"))
         return pieces
 
     def _completion_after_id(self) -> bytes:
-        message: dict[str, Any] = {"role": "assistant", "content": self._reply.text, "refusal": None}
-        if self._calls:
-            message["content"] = self._reply.text or None
-            message["tool_calls"] = [call.as_json(call.arguments) for call in self._calls]
-        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": self._reply.finish}
+        reply, calls = self.exchanged.reply, self.exchanged.calls
+        message: dict[str, Any] = {"role": "assistant", "content": reply.text, "refusal": None}
+        if calls:
+            message["content"] = reply.text or None
+            message["tool_calls"] = [_call_json(call, call.arguments) for call in calls]
+        choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": reply.finish}
         body = {
             "object": "chat.completion",
             "created": CREATED,
             "model": model.MODEL_NAME,
             "choices": [choice],
-            "usage": self.usage,
+            "usage": self._usage,
         }
         return json.dumps(body)[1:].encode()
+
+
+def _call_json(call: Call, arguments: str) -> dict[str, Any]:
+    return {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
 # --- embeddings

@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from . import model
+from .exchange import MAX_NESTING, nesting, schema_excess
 from .wire import Refusal, describe
-
-MAX_NESTING = 100
-"""How deep a schema or a tool's parameters may go."""
-MAX_LEAST = {"minLength": 10_000, "minItems": 100, "minProperties": 100}
-"""How much a schema may demand at least: more than this is no answer that anybody wants."""
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -76,18 +72,6 @@ class ChatRequest:
     def text(self) -> str:
         """Everything that its messages say."""
         return "\n".join(message.text for message in self.prompt.messages)
-
-    def count_tokens(self) -> int:
-        """Return the tokens of the request, with a few for each message's frame as providers count them."""
-        frame = 3 + 4 * len(self.prompt.messages)
-        spoken = sum(model.count_tokens(message.text) for message in self.prompt.messages)
-        calls = [call for message in self.prompt.messages for call in message.tool_calls]
-        called = sum(model.count_tokens(call.name) + model.count_tokens(json.dumps(call.arguments)) for call in calls)
-        tools = sum(
-            model.count_tokens(f"{tool.name} {tool.description} {json.dumps(tool.parameters)}")
-            for tool in self.prompt.tools
-        )
-        return frame + spoken + called + tools
 
 
 def read_chat(body: Mapping[str, Any]) -> ChatRequest:
@@ -294,7 +278,7 @@ def _arguments(text: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         # a model may have written anything here, and OpenAI takes it back as it is
         return {}
-    return value if isinstance(value, dict) and _nesting(value) <= MAX_NESTING else {}
+    return value if isinstance(value, dict) and nesting(value) <= MAX_NESTING else {}
 
 
 def _check_tool_messages(messages: tuple[model.Message, ...]) -> None:
@@ -445,32 +429,9 @@ def _json_schema(value: object, where: str) -> dict[str, Any] | None:
         return None
     if not isinstance(value, dict):
         raise wrong_type(where, "an object", value)
-    if _nesting(value) > MAX_NESTING:
-        raise invalid(f"Invalid '{where}': it is nested more than {MAX_NESTING} levels deep.", where)
-    for keyword, most in MAX_LEAST.items():
-        if any(isinstance(least, int | float) and least > most for least in _values_of(keyword, value)):
-            raise invalid(f"Invalid '{where}': '{keyword}' must not be above {most} here.", where)
+    if excess := schema_excess(value):
+        raise invalid(f"Invalid '{where}': {excess}.", where)
     return value
-
-
-def _values_of(keyword: str, value: object) -> Iterator[object]:
-    if isinstance(value, dict) and keyword in value:
-        yield value[keyword]
-    for inner in _inside(value):
-        yield from _values_of(keyword, inner)
-
-
-def _nesting(value: object) -> int:
-    depth, level = 0, [value]
-    while level := [inner for outer in level for inner in _inside(outer)]:
-        depth += 1
-    return depth
-
-
-def _inside(value: object) -> Iterable[object]:
-    if isinstance(value, dict):
-        return value.values()
-    return value if isinstance(value, list) else ()
 
 
 def _max_tokens(body: Mapping[str, Any]) -> int | None:
