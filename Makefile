@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help .venv lab test build bench lint
+.PHONY: help .venv lab test model build bench lint
 
 help:
 	@$(PYTHON) start.py help
@@ -15,6 +15,9 @@ lab:
 
 test:
 	@$(PYTHON) start.py test $(ARGS)
+
+model:
+	@$(PYTHON) start.py model
 
 build:
 	@$(PYTHON) start.py build $(ARGS)

@@ -3,6 +3,7 @@
     python start.py lab      set up, lay out your copy in my/, open JupyterLab       --port N  --no-browser
     python start.py test     set up, run every check                                 [pytest's options and paths]
     python start.py setup    set up and lay out your copy, no more
+    python start.py model    set up, install the real small model of lesson 13 (optional, 130 MB)
     python start.py build    set up, build the notebooks from lessons/               [options of tools/build.py]
     python start.py bench    set up, run the benchmarks                              [names]
     python start.py lint     set up, check style and types
@@ -57,6 +58,7 @@ MY = ROOT / "my"
 MANIFEST = MY / ".laid_out.json"
 LAID_OUT = ("notebooks", "exercises")
 PAGES = ("docs/glossary.md", "docs/symptoms.md", "docs/claims.md")
+PICTURES = ("docs/images/five_questions_real_model.png",)
 FIRST = "notebooks/00_start_here.ipynb"
 
 WINDOWS = os.name == "nt"
@@ -246,13 +248,13 @@ def read_json(path: Path) -> "dict":  # type: ignore[type-arg]
     return content if isinstance(content, dict) else {}
 
 
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file so that it is there whole or not at all."""
+def write_atomically(path: Path, content: "str | bytes") -> None:
+    """Write a file so that it is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=str(path.parent), prefix=".new-")
     try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
+        with os.fdopen(handle, "wb") as file:
+            file.write(content.encode() if isinstance(content, str) else content)
         os.chmod(name, 0o644)
         os.replace(name, str(path))
     except BaseException:
@@ -767,6 +769,10 @@ def lay_out() -> None:
     for name in PAGES:
         if (ROOT / name).exists():
             entries[name] = lay_out_page(name, manifest.get(name, {}))
+    for name in PICTURES:
+        picture, mine = ROOT / name, MY / name
+        if picture.exists() and not (mine.exists() and mine.read_bytes() == picture.read_bytes()):
+            write_atomically(mine, picture.read_bytes())
     if not (MY / "README.md").exists():
         write_atomically(MY / "README.md", MY_README)
     if entries != manifest:
@@ -1063,7 +1069,12 @@ def setup(arguments: "list[str]") -> int:
     return 0
 
 
-COMMANDS = {"lab": lab, "test": test, "setup": setup, "build": build, "bench": bench, "lint": lint}
+def model(arguments: "list[str]") -> int:
+    set_up()
+    return run_all([["-m", "awaitsee", "model", "install"]], clean_environment())
+
+
+COMMANDS = {"lab": lab, "test": test, "setup": setup, "model": model, "build": build, "bench": bench, "lint": lint}
 
 
 def interrupt(number: int, frame: object) -> None:

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from awaitsee.observe.chart import chart
     from awaitsee.observe.simulation import Deadlock, OutOfTime, Simulation, SimulationError, Stuck, simulate
     from awaitsee.observe.timeline import compare
-    from awaitsee.practice import Fault, PracticeServer, practice_server
+    from awaitsee.practice import Fault, LocalModel, PracticeServer, local_model, practice_server
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Deadlock",
     "Fault",
+    "LocalModel",
     "Observation",
     "OutOfTime",
     "PracticeServer",
@@ -35,6 +36,7 @@ __all__ = [
     "chart",
     "compare",
     "exercise",
+    "local_model",
     "observe",
     "practice_server",
     "simulate",
@@ -42,12 +44,14 @@ __all__ = [
 
 _HOMES = {
     "Fault": "awaitsee.practice",
+    "LocalModel": "awaitsee.practice",
     "Observation": "awaitsee.observe",
     "PracticeServer": "awaitsee.practice",
     "YourTurn": "awaitsee.exercise",
     "chart": "awaitsee.observe.chart",
     "compare": "awaitsee.observe.timeline",
     "exercise": "awaitsee.exercise",
+    "local_model": "awaitsee.practice",
     "observe": "awaitsee.observe",
     "practice_server": "awaitsee.practice",
     "simulate": "awaitsee.observe.simulation",

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import http.server
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -22,8 +20,6 @@ from awaitsee.practice import (
     Fault,
     PracticeServer,
     PracticeServerError,
-    ProviderError,
-    RealProvider,
     handle,
     practice_server,
 )
@@ -168,8 +164,8 @@ def test_it_is_gone_even_if_a_fork_holds_the_pipe_open() -> None:
 @posix
 def test_the_stop_button_does_not_reach_it() -> None:
     server = start()
-    assert server._process is not None
-    os.kill(server._process.pid, signal.SIGINT)
+    assert server._child is not None
+    os.kill(server._child.pid, signal.SIGINT)
     time.sleep(0.2)
     assert server.running and answers(server.url)
 
@@ -199,9 +195,9 @@ def test_a_fork_gets_its_own_and_leaves_this_one() -> None:
 def test_a_dead_server_is_noticed_and_replaced(capsys: pytest.CaptureFixture[str]) -> None:
     server = start()
     old = server.url
-    assert server._process is not None
-    server._process.kill()
-    server._process.wait()
+    assert server._child is not None
+    server._child._process.kill()
+    server._child._process.wait()
     assert "not running" in repr(server)
     for call in (lambda: server.journal, lambda: server.configure(latency=1), server.reset, server.bill):
         with pytest.raises(PracticeServerError, match="does not answer: call practice_server"):
@@ -255,74 +251,6 @@ def test_the_clock_is_this_process_s() -> None:
     after = time.perf_counter()
     (request,) = server.journal
     assert before <= request.arrived <= (request.finished or 0) <= after
-
-
-# --- real providers
-
-
-def test_openai_needs_a_key(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWAITSEE_PROVIDER", "openai")
-    with pytest.raises(ProviderError, match="set OPENAI_API_KEY"):
-        practice_server()
-
-
-def test_openai_says_what_it_costs_and_what_is_off(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("AWAITSEE_PROVIDER", "openai")
-    monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    provider = practice_server(latency=1.0)
-    assert isinstance(provider, RealProvider)
-    said = capsys.readouterr().out
-    assert provider.model in said and "1,000 typical calls" in said and "$0." in said
-    assert "journal" in said and "secret" not in said + repr(provider)
-    provider.configure(latency=2.0)
-    provider.configure(latency=3.0)
-    assert capsys.readouterr().out.count("cannot be configured") == 1
-    assert (provider.journal, provider.requests("x"), provider.peak, provider.bill().dollars) == ([], [], 0, 0)
-    assert os.environ["OPENAI_API_KEY"] == "sk-secret"
-    assert practice_server() is provider
-    monkeypatch.setenv("AWAITSEE_PROVIDER", "practice")
-    assert isinstance(practice_server(), PracticeServer)
-
-
-def test_ollama_is_looked_for(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setenv("AWAITSEE_PROVIDER", "ollama")
-    monkeypatch.setenv("OLLAMA_HOST", "127.0.0.1:9")
-    with pytest.raises(ProviderError, match=r"ollama serve"):
-        practice_server()
-
-    class Version(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.end_headers()
-
-        def log_message(self, *args: Any) -> None:
-            pass
-
-    with http.server.HTTPServer(("127.0.0.1", 0), Version) as fake:
-        threading.Thread(target=fake.serve_forever, daemon=True).start()
-        monkeypatch.setenv("OLLAMA_HOST", f"127.0.0.1:{fake.server_port}")
-        monkeypatch.setenv("AWAITSEE_MODEL", "qwen3")
-        provider = practice_server()
-        fake.shutdown()
-    assert provider.model == "qwen3"
-    assert os.environ["OPENAI_BASE_URL"] == f"http://127.0.0.1:{fake.server_port}/v1"
-    assert "no cost" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("name", "sentence"),
-    [
-        ("anthropic", "comes with the lesson on chat models"),
-        ("local", "comes with the lesson on chat models"),
-        ("bard", "cannot be 'bard': use practice, openai or ollama"),
-    ],
-)
-def test_other_providers(monkeypatch: pytest.MonkeyPatch, name: str, sentence: str) -> None:
-    monkeypatch.setenv("AWAITSEE_PROVIDER", name)
-    with pytest.raises(ProviderError, match=sentence):
-        practice_server()
 
 
 def test_importing_it_is_light() -> None:

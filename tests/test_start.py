@@ -11,6 +11,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -875,6 +876,26 @@ def test_page_with_notes_stays_and_gets_the_new_one_beside_it_once(
     assert "my/docs/glossary.md is yours and stays" in capsys.readouterr().out
     course.lay_out()
     assert len(pages(course)) == 2
+
+
+def test_pictures_of_lessons_follow_the_course(course: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    name = "docs/images/picture.png"
+    monkeypatch.setattr(course, "PICTURES", (name, "docs/images/not_there.png"))
+    picture = course.ROOT / name
+    picture.parent.mkdir(parents=True)
+    for content in (b"\x89PNG\r\nfirst", b"\x89PNG\r\nsecond"):
+        picture.write_bytes(content)
+        course.lay_out()
+        assert (course.MY / name).read_bytes() == content
+
+
+def test_every_picture_of_a_lesson_is_laid_out(start: Any) -> None:
+    shown = {
+        f"docs/{found}"
+        for lesson in (ROOT / "lessons").glob("*.md")
+        for found in re.findall(r"\]\(\.\./docs/(images/[^)]+)\)", lesson.read_text(encoding="utf-8"))
+    }
+    assert shown == set(start.PICTURES)
 
 
 def test_failed_write_leaves_the_old_file(course: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -30,3 +30,16 @@ class Environment:
                 os.environ[name] = before
         self._before.clear()
         self._set.clear()
+
+
+LOOPBACK = "127.0.0.1"
+
+
+def past_proxies() -> dict[str, str]:
+    """Return the variables that keep requests to this machine's servers away from any proxy."""
+    return {name: _with_loopback(os.environ.get(name, "")) for name in ("NO_PROXY", "no_proxy")}
+
+
+def _with_loopback(hosts: str) -> str:
+    listed = [host.strip() for host in hosts.split(",") if host.strip()]
+    return ",".join(listed if LOOPBACK in listed else [*listed, LOOPBACK])

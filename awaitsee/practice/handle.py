@@ -7,26 +7,21 @@ import http.client
 import json
 import os
 import secrets
-import subprocess
-import sys
-import tempfile
 import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from time import perf_counter
-from typing import IO, Any
+from typing import Any
 from urllib.parse import quote
 
 from ..journal import Bill, Request, register, unregister
-from .environment import Environment
+from .child import Child, ChildFailed
+from .environment import Environment, past_proxies
 from .providers import ProviderError, RealProvider, real_provider
 from .settings import Fault, Settings
 
 __all__ = ["PracticeServer", "PracticeServerError", "ProviderError", "RealProvider", "practice_server"]
 
 HOST = "127.0.0.1"
-START_TIMEOUT = 30.0
-"""Seconds until a server that says nothing counts as failed; it usually takes well under one."""
 CALL_TIMEOUT = 10.0
 """Seconds that a call for configuration or the journal may take; it usually takes a few milliseconds."""
 CLOCK_SAMPLES = 5
@@ -40,7 +35,8 @@ class PracticeServer:
     """The handle to a running practice server. `practice_server()` makes it."""
 
     def __init__(self) -> None:
-        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = os.getpid()
+        self._child: Child | None = None
         self._environment = Environment()
         self._settings = Settings()
         self._port = 0
@@ -66,9 +62,14 @@ class PracticeServer:
         return self._embedding_model
 
     @property
+    def owner(self) -> int:
+        """The id of the process that it belongs to: in a fork, another one than this."""
+        return self._owner
+
+    @property
     def running(self) -> bool:
         """Whether its process lives and belongs to this one."""
-        return self._process is not None and self._owner == os.getpid() and self._process.poll() is None
+        return self._child is not None and self._child.running
 
     # --- what it does
 
@@ -128,69 +129,27 @@ class PracticeServer:
 
     def _start(self) -> None:
         """Start the process, at the same port as one that died before if that is free, and point the clients at it."""
-        self._owner = os.getpid()
         self._token = secrets.token_urlsafe(24)
-        # kept for the words that a server which cannot start says; a pipe that nobody reads could fill up and block it
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115
-        package_folder = str(Path(__file__).resolve().parents[2])
-        search_path = [package_folder, *filter(None, [os.environ.get("PYTHONPATH")])]
         environment = {
-            **os.environ,
-            "PYTHONPATH": os.pathsep.join(search_path),
             "AWAITSEE_PRACTICE_TOKEN": self._token,
             "AWAITSEE_PRACTICE_PORT": str(self._port),
             # aiohttp reads all root certificates when it is imported, a sixth of the start, and nothing here uses TLS
             "SSL_CERT_FILE": os.devnull,
         }
-        options: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}  # type: ignore[attr-defined,unused-ignore]
-            if sys.platform == "win32"
-            else {"start_new_session": True}
-        )
-        # -P: a learner's queue.py or random.py in the current folder must not become part of the server
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "awaitsee.practice.server"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env=environment,
-            **options,
-        )
-        assert self._process.stdout is not None
-        line = _first_line(self._process.stdout, START_TIMEOUT)
         try:
-            said = json.loads(line)
-        except ValueError:
-            self._process.kill()
-            self._process.wait()
-            reason = self._last_words()
-            self._stop()
-            raise PracticeServerError(f"The practice server could not start: {reason}") from None
+            self._child = Child("awaitsee.practice.server", environment)
+        except ChildFailed as failure:
+            raise PracticeServerError(f"The practice server could not start: {failure}") from None
+        said = self._child.said
         self._port, self._model, self._embedding_model = said["port"], said["model"], said["embedding_model"]
         self._offset = self._measure_clock()
         self._environment.set(_variables(self.url, self._model))
         register(self)
 
     def _stop(self) -> None:
-        process, self._process = self._process, None
-        if process is None:
-            return
-        for file in (process.stdin, process.stdout, self._errors):
-            if file is not None:
-                file.close()
-        if self._owner != os.getpid():
-            # a fork's copy of the handle: the server belongs to the process that was forked
-            return
-        try:
-            process.wait(timeout=2)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-    def _last_words(self) -> str:
-        self._errors.seek(0)
-        lines = self._errors.read().decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing.")
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop()
 
     def _configure(self, settings: Mapping[str, Any], *, whole: bool) -> None:
         wanted = (Settings() if whole else self._settings).changed(settings)
@@ -200,7 +159,7 @@ class PracticeServer:
         self._settings = wanted
 
     def _call(self, method: str, name: str, body: Mapping[str, Any] | None = None) -> Any:
-        if self._process is None:
+        if self._child is None:
             raise PracticeServerError("The practice server was closed: call practice_server() to start a new one.")
         connection = http.client.HTTPConnection(HOST, self._port, timeout=CALL_TIMEOUT)
         try:
@@ -297,7 +256,7 @@ def practice_server(
 
 def _practice(settings: Mapping[str, Any]) -> PracticeServer:
     global _current
-    if not isinstance(_current, PracticeServer) or _current._owner != os.getpid():
+    if not isinstance(_current, PracticeServer) or _current.owner != os.getpid():
         if _current is not None:
             _current.close()
         _current = PracticeServer()
@@ -313,7 +272,7 @@ def _practice(settings: Mapping[str, Any]) -> PracticeServer:
 
 def _real(provider: str) -> RealProvider:
     global _current
-    if isinstance(_current, RealProvider) and _current.name == provider:
+    if isinstance(_current, RealProvider) and _current.name == provider and not _current.closed:
         return _current
     if _current is not None:
         _current.close()
@@ -332,19 +291,5 @@ def _variables(url: str, model: str) -> dict[str, str]:
         "ANTHROPIC_API_KEY": "practice",
         "OLLAMA_HOST": url,
         "AWAITSEE_MODEL": model,
-        **{name: _without_proxy(os.environ.get(name, "")) for name in ("NO_PROXY", "no_proxy")},
+        **past_proxies(),
     }
-
-
-def _without_proxy(hosts: str) -> str:
-    listed = [host.strip() for host in hosts.split(",") if host.strip()]
-    return ",".join(listed if HOST in listed else [*listed, HOST])
-
-
-def _first_line(pipe: IO[bytes], timeout: float) -> bytes:
-    """Read a line, or give up; pipes know no timeout on every system, so a thread does the reading."""
-    lines: list[bytes] = []
-    reader = threading.Thread(target=lambda: lines.append(pipe.readline()), daemon=True)
-    reader.start()
-    reader.join(timeout)
-    return lines[0] if lines else b""

@@ -1,0 +1,5 @@
+"""`python -m awaitsee`."""
+
+from awaitsee.cli import main
+
+main()
