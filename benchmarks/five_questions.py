@@ -1,13 +1,15 @@
 """The five questions of lesson 00 on the practice server and on the real small model, one by one and together.
 
-    python benchmarks/five_questions.py
+    python benchmarks/five_questions.py [--write]
 
-Needs the real model (`make model`). Draws `docs/images/five_questions_real_model.png`, which lesson 00 shows, and prints
-the figures that its text quotes. Take it anew on a machine that does nothing else, and put the date into the text.
+Needs the real model (`make model`). Prints the figures that lesson 00 quotes; with `--write` draws the picture that it
+shows, `docs/images/five_questions_real_model.png`. Take it on a machine that does nothing else, and put the date into
+the text.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 from pathlib import Path
 
@@ -40,11 +42,14 @@ async def record(llm: ChatOpenAI) -> tuple[Observation, Observation]:
 
 
 def main() -> None:
-    """Measure, print, draw."""
+    """Measure, print, and draw if that is wanted."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true", help="draw the picture")
+    options = parser.parse_args()
     server = practice_server(latency=1.0)
     local = local_model()
     if local is None:
-        raise SystemExit(1)
+        return
     practice = ChatOpenAI(model=server.model)
     real = ChatOpenAI(
         model=local.model, base_url=f"{local.url}/v1", api_key="local", temperature=0, max_completion_tokens=TOKENS
@@ -56,7 +61,8 @@ def main() -> None:
         print(f"{name}: {one_by_one.elapsed:.2f} s one by one, {together.elapsed:.2f} s together")
     for answer in runs["real model, one by one"].result or []:
         print("-", " ".join(answer.split()))
-    compare(runs, "The same five questions, on the practice server and on a real model").save(PICTURE)
+    if options.write:
+        compare(runs, "The same five questions, on the practice server and on a real model").save(PICTURE)
 
 
 if __name__ == "__main__":

@@ -1,15 +1,15 @@
 """What each lesson asks of the model: requests and tokens of its notebook, run from top to bottom.
 
-    python benchmarks/lesson_costs.py [NN ...]
+    python benchmarks/lesson_costs.py [--write] [NN ...]
 
-Writes `data/lesson_costs.json`, from which the estimate for a real provider is made, and prints the dollars at
-gpt-4o-mini's price. The figures for lessons that are not named stay as they are.
+Prints them with the dollars at gpt-4o-mini's price. With `--write` they go into `data/lesson_costs.json`, from which
+the estimate for a real provider is made; the figures for lessons that are not named stay as they are.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 
@@ -59,17 +59,22 @@ def use_of(path: Path) -> Use:
     return Use(**json.loads(notebook.cells[-1].outputs[-1].text))
 
 
-def main(wanted: list[str]) -> None:
-    """Measure the lessons and write the file."""
+def main() -> None:
+    """Measure the lessons that were named, or all of them."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--write", action="store_true", help=f"put the figures into {FILE.name}")
+    parser.add_argument("lessons", nargs="*", metavar="NN")
+    options = parser.parse_args()
     uses = measured()
     for path in sorted(NOTEBOOKS.glob("*.ipynb")):
         lesson = path.name[:2]
-        if not wanted or lesson in wanted:
+        if not options.lessons or lesson in options.lessons:
             uses[lesson] = use_of(path)
             print(f"{lesson}: {uses[lesson]}, ${uses[lesson].dollars(OPENAI_PRICES[OPENAI_MODEL]):.3f}", flush=True)
-    content = {lesson: asdict(use) for lesson, use in sorted(uses.items())}
-    FILE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
+    if options.write:
+        content = {lesson: asdict(use) for lesson, use in sorted(uses.items())}
+        FILE.write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
