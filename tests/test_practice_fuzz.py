@@ -8,7 +8,8 @@ import copy
 import io
 import json
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
@@ -71,6 +72,196 @@ VALID_EMBEDDINGS: dict[str, Any] = {
     "dimensions": 8,
     "encoding_format": "float",
 }
+
+VALID_MESSAGES: dict[str, Any] = {
+    "model": MODEL_NAME,
+    "system": [{"type": "text", "text": "Be brief.", "cache_control": {"type": "ephemeral"}}],
+    "messages": [
+        {"role": "user", "content": "What is the weather in Paris?"},
+        {
+            "role": "assistant",
+            "content": [
+                {"type": "text", "text": "I will look."},
+                {"type": "tool_use", "id": "toolu_1", "name": "f", "input": {"city": "Paris"}},
+            ],
+        },
+        {
+            "role": "user",
+            "content": [
+                {"type": "tool_result", "tool_use_id": "toolu_1", "content": [{"type": "text", "text": "sunny"}]},
+                {"type": "text", "text": "And in Rome?"},
+            ],
+        },
+    ],
+    "tools": [
+        {
+            "name": "f",
+            "description": "Get the weather",
+            "input_schema": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}, "days": {"type": "integer", "minimum": 1}},
+                "required": ["city"],
+            },
+        }
+    ],
+    "tool_choice": {"type": "auto", "disable_parallel_tool_use": True},
+    "output_config": {
+        "format": {
+            "type": "json_schema",
+            "schema": {"type": "object", "properties": {"x": {"enum": [1, 2]}}, "additionalProperties": False},
+        }
+    },
+    "thinking": {"type": "adaptive"},
+    "metadata": {"user_id": "x"},
+    "max_tokens": 50,
+    "stop_sequences": ["END"],
+    "stream": False,
+}
+
+VALID_OLLAMA_CHAT: dict[str, Any] = {
+    "model": MODEL_NAME,
+    "messages": [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "What is the weather in Paris?", "images": []},
+        {
+            "role": "assistant",
+            "content": "",
+            "tool_calls": [{"id": "call_1", "function": {"index": 0, "name": "f", "arguments": {"city": "Paris"}}}],
+        },
+        {"role": "tool", "tool_name": "f", "tool_call_id": "call_1", "content": "sunny"},
+        {"role": "user", "content": "And in Rome?"},
+    ],
+    "tools": VALID_CHAT["tools"],
+    "format": {"type": "object", "properties": {"x": {"enum": [1, 2]}}},
+    "options": {"num_predict": 50, "stop": ["END"], "temperature": 0.5, "seed": 1, "use_mmap": True},
+    "keep_alive": "5m",
+    "think": False,
+    "logprobs": False,
+    "top_logprobs": 0,
+    "stream": False,
+}
+
+
+def is_openai_error(body: Any) -> bool:
+    """The four fields that OpenAI's errors have."""
+    error = body["error"]
+    return set(error) == {"message", "type", "param", "code"} and is_said(error["message"])
+
+
+def is_anthropic_error(body: Any) -> bool:
+    return (
+        set(body) == {"type", "error", "request_id"}
+        and body["type"] == "error"
+        and set(body["error"]) == {"type", "message"}
+        and is_said(body["error"]["message"])
+    )
+
+
+def is_ollama_error(body: Any) -> bool:
+    return set(body) == {"error"} and is_said(body["error"])
+
+
+def is_said(message: Any) -> bool:
+    return isinstance(message, str) and bool(message)
+
+
+def openai_with_schema(schema: Any) -> dict[str, Any]:
+    return {"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}}}
+
+
+def openai_with_tool(schema: Any) -> dict[str, Any]:
+    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
+    return {"tools": [tool], "tool_choice": "required"}
+
+
+def anthropic_with_schema(schema: Any) -> dict[str, Any]:
+    return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}
+
+
+def anthropic_with_tool(schema: Any) -> dict[str, Any]:
+    return {"tools": [{"name": "f", "input_schema": schema}], "tool_choice": {"type": "any"}}
+
+
+def ollama_with_schema(schema: Any) -> dict[str, Any]:
+    return {"format": schema}
+
+
+def ollama_with_tool(schema: Any) -> dict[str, Any]:
+    return {"tools": [{"type": "function", "function": {"name": "f", "parameters": schema}}]}
+
+
+@dataclass(frozen=True)
+class Format:
+    """A wire format, as the tests below need it."""
+
+    path: str
+    """Where its chats go."""
+    body: Mapping[str, Any]
+    """A chat that uses as much of the format as one request can."""
+    is_error: Callable[[Any], bool]
+    with_schema: Callable[[Any], dict[str, Any]]
+    """What to add to a chat so that its answer has to fit a JSON schema."""
+    with_tool: Callable[[Any], dict[str, Any]]
+    """What to add to a chat so that it calls a tool with these parameters."""
+    basics: Mapping[str, Any] = field(default_factory=dict)
+    """What the smallest chat needs beside its model and its messages."""
+    headers: Mapping[str, str] = field(default_factory=dict)
+    others: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Other routes that take a body, each with a valid one."""
+
+    def chat(self, question: str = "What is a task?", **more: Any) -> dict[str, Any]:
+        messages = [{"role": "user", "content": question}]
+        return {"model": MODEL_NAME, "messages": messages, **self.basics, **more}
+
+
+FORMATS = {
+    "openai": Format(
+        path="/v1/chat/completions",
+        body=VALID_CHAT,
+        is_error=is_openai_error,
+        with_schema=openai_with_schema,
+        with_tool=openai_with_tool,
+        others={"/v1/embeddings": VALID_EMBEDDINGS},
+    ),
+    "anthropic": Format(
+        path="/v1/messages",
+        body=VALID_MESSAGES,
+        is_error=is_anthropic_error,
+        with_schema=anthropic_with_schema,
+        with_tool=anthropic_with_tool,
+        basics={"max_tokens": 100},
+        headers={"anthropic-version": "2026-10-21"},
+        others={
+            "/v1/messages/count_tokens": {
+                name: VALID_MESSAGES[name] for name in ("model", "system", "messages", "tools", "tool_choice")
+            }
+        },
+    ),
+    "ollama": Format(
+        path="/api/chat",
+        body=VALID_OLLAMA_CHAT,
+        is_error=is_ollama_error,
+        with_schema=ollama_with_schema,
+        with_tool=ollama_with_tool,
+        others={
+            "/api/generate": {
+                "model": MODEL_NAME,
+                "prompt": "What is a task?",
+                "system": "Be brief.",
+                "raw": False,
+                "format": "json",
+                "options": {"num_predict": 50},
+                "keep_alive": 5,
+            },
+            "/api/embed": {"model": EMBEDDING_MODEL, "input": ["one", "two"], "dimensions": 8, "truncate": True},
+            "/api/embeddings": {"model": EMBEDDING_MODEL, "prompt": "one", "options": {"num_ctx": 10}},
+            "/api/show": {"model": MODEL_NAME, "verbose": False},
+        },
+    ),
+}
+"""The formats that every property below holds for; the examples are shared out among them."""
+OF_ANY_FORMAT = st.sampled_from(list(FORMATS.values()))
+IN_EVERY_FORMAT = pytest.mark.parametrize("format", FORMATS.values(), ids=list(FORMATS))
 
 JSON_VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
@@ -137,9 +328,17 @@ class Running:
 
         return self.runner.run(send())
 
+    def post(self, format: Format, body: Any, path: str = "") -> tuple[int, bytes]:
+        """Post JSON, or bytes as they are, to a format's chat or to another path of it."""
+        data = body if isinstance(body, bytes | io.BytesIO) else json.dumps(body).encode()
+        return self.request("POST", path or format.path, data, dict(format.headers))
+
     def still_works(self) -> None:
-        body = {"model": MODEL_NAME, "messages": [{"role": "user", "content": "What is a task?"}]}
-        assert self.request("POST", "/v1/chat/completions", json.dumps(body).encode())[0] == 200
+        for format in FORMATS.values():
+            assert self.post(format, format.chat())[0] == 200
+            assert self.post(format, format.body)[0] == 200
+            for path, body in format.others.items():
+                assert self.post(format, body, path)[0] == 200
 
 
 @pytest.fixture(scope="module")
@@ -150,14 +349,12 @@ def running() -> Iterator[Running]:
     running.close()
 
 
-def assert_fine(status: int, content: bytes) -> None:
-    """An answer, or a refusal with the four fields that OpenAI's errors have."""
+def assert_fine(format: Format, status: int, content: bytes) -> None:
+    """An answer, or a refusal in the provider's shape."""
     if status == 200:
         return
     assert 400 <= status < 500, (status, content)
-    error = json.loads(content)["error"]
-    assert set(error) == {"message", "type", "param", "code"}
-    assert isinstance(error["message"], str) and error["message"]
+    assert format.is_error(json.loads(content)), content
 
 
 def mutated(value: Any, draw: Any) -> Any:
@@ -186,45 +383,56 @@ def mutated(value: Any, draw: Any) -> Any:
 
 
 @EXAMPLES
-@given(body=JSON_VALUES, path=st.sampled_from(["/v1/chat/completions", "/v1/embeddings"]))
-def test_any_json(running: Running, body: Any, path: str) -> None:
-    assert_fine(*running.request("POST", path, json.dumps(body).encode()))
+@given(data=st.data(), format=OF_ANY_FORMAT, body=JSON_VALUES)
+def test_any_json(running: Running, data: Any, format: Format, body: Any) -> None:
+    path = data.draw(st.sampled_from([format.path, *format.others]))
+    assert_fine(format, *running.post(format, body, path))
 
 
+@IN_EVERY_FORMAT
 @EXAMPLES
 @given(data=st.data(), stream=st.booleans())
-def test_almost_valid_chats(running: Running, data: Any, stream: bool) -> None:
-    body: Any = {**VALID_CHAT, "stream": stream}
+def test_almost_valid_chats(running: Running, data: Any, format: Format, stream: bool) -> None:
+    body: Any = {**format.body, "stream": stream}
     for _ in range(data.draw(st.integers(1, 3))):
         body = mutated(body, data.draw)
         if not isinstance(body, dict) or not body:
             break
-    assert_fine(*running.request("POST", "/v1/chat/completions", json.dumps(body).encode()))
+    assert_fine(format, *running.post(format, body))
 
 
 @EXAMPLES
-@given(data=st.data())
-def test_almost_valid_embeddings(running: Running, data: Any) -> None:
-    body = mutated(VALID_EMBEDDINGS, data.draw)
-    assert_fine(*running.request("POST", "/v1/embeddings", json.dumps(body).encode()))
-
-
-@EXAMPLES
-@given(body=st.binary(max_size=200), method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]))
-def test_any_bytes_and_methods(running: Running, body: bytes, method: str) -> None:
-    assert_fine(*running.request(method, "/v1/chat/completions", body))
+@given(data=st.data(), format=OF_ANY_FORMAT)
+def test_almost_valid_bodies_for_other_routes(running: Running, data: Any, format: Format) -> None:
+    path = data.draw(st.sampled_from(list(format.others)))
+    assert_fine(format, *running.post(format, mutated(format.others[path], data.draw), path))
 
 
 @EXAMPLES
 @given(
+    format=OF_ANY_FORMAT,
+    body=st.binary(max_size=200),
+    method=st.sampled_from(["GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS"]),
+)
+def test_any_bytes_and_methods(running: Running, format: Format, body: bytes, method: str) -> None:
+    assert_fine(format, *running.request(method, format.path, body, dict(format.headers)))
+
+
+@EXAMPLES
+@given(
+    format=OF_ANY_FORMAT,
     headers=st.dictionaries(
-        st.sampled_from(["authorization", "content-type", "accept", "x-awaitsee-run", "content-encoding", "expect"]),
+        st.sampled_from(
+            [
+                "authorization", "x-api-key", "anthropic-version", "anthropic-beta",
+                "content-type", "accept", "x-awaitsee-run", "content-encoding", "expect",
+            ]
+        ),
         st.text(string.ascii_letters + string.digits + " ;=,-/*", max_size=30),
     ),
-)
-def test_any_headers(running: Running, headers: dict[str, str]) -> None:
-    body = json.dumps(VALID_EMBEDDINGS).encode()
-    assert_fine(*running.request("POST", "/v1/embeddings", body, headers))
+)  # fmt: skip
+def test_any_headers(running: Running, format: Format, headers: dict[str, str]) -> None:
+    assert_fine(format, *running.request("POST", format.path, json.dumps(format.chat()).encode(), headers))
 
 
 @EXAMPLES
@@ -235,7 +443,8 @@ def test_any_path(running: Running, path: str, query: str) -> None:
     url = URL.build(path="/" + path, query={"q": query} if query else {})
     if url.path.startswith(("/search", "/weather", "/handbook", "/pages", "/_practice/")):
         return
-    assert_fine(*running.request("GET", str(url), b""))
+    format = next((known for known in FORMATS.values() if url.path.startswith(known.path)), FORMATS["openai"])
+    assert_fine(format, *running.request("GET", str(url), b""))
 
 
 @EXAMPLES
@@ -267,7 +476,10 @@ def test_junk_on_the_socket(running: Running, junk: bytes) -> None:
 @ON_THE_SOCKET
 @given(
     first=st.sampled_from(
-        [b"POST /v1/chat/completions HTTP/1.1", b"GET / HTTP/1.0", b"GET //[ HTTP/1.1", b"GET * HTTP/1.1"]
+        [
+            b"POST /v1/chat/completions HTTP/1.1", b"POST /v1/messages HTTP/1.1",
+            b"GET / HTTP/1.0", b"GET //[ HTTP/1.1", b"GET * HTTP/1.1",
+        ]
     ),
     lines=st.lists(
         st.sampled_from(
@@ -290,9 +502,10 @@ def test_half_sensible_http_on_the_socket(running: Running, first: bytes, lines:
 def test_junk_is_refused_in_the_providers_shape(running: Running) -> None:
     head, _, content = running.raw(b"this is no HTTP\r\n\r\n", PATIENCE).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 400") or head.startswith(b"HTTP/1.0 400")
-    assert_fine(400, content)
+    assert_fine(FORMATS["openai"], 400, content)
 
 
+@IN_EVERY_FORMAT
 @pytest.mark.parametrize(
     "body",
     [
@@ -306,12 +519,13 @@ def test_junk_is_refused_in_the_providers_shape(running: Running) -> None:
         b"",
     ],
 )
-def test_nasty_json_is_refused(running: Running, body: bytes) -> None:
-    status, content = running.request("POST", "/v1/chat/completions", body)
+def test_nasty_json_is_refused(running: Running, format: Format, body: bytes) -> None:
+    status, content = running.post(format, body)
     assert status == 400
-    assert_fine(status, content)
+    assert_fine(format, status, content)
 
 
+@IN_EVERY_FORMAT
 @pytest.mark.parametrize(
     "schema",
     [
@@ -327,22 +541,17 @@ def test_nasty_json_is_refused(running: Running, body: bytes) -> None:
         {"type": 5, "properties": 7, "required": 9},
     ],
 )
-def test_nasty_schemas_are_survived(running: Running, schema: dict[str, Any]) -> None:
-    body = {
-        "model": MODEL_NAME,
-        "messages": [{"role": "user", "content": "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"}],
-        "response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": schema}},
-    }
-    assert_fine(*running.request("POST", "/v1/chat/completions", json.dumps(body).encode()))
-    tool = {"type": "function", "function": {"name": "f", "parameters": schema}}
-    body = {"model": MODEL_NAME, "messages": body["messages"], "tools": [tool], "tool_choice": "required"}
-    assert_fine(*running.request("POST", "/v1/chat/completions", json.dumps(body).encode()))
+def test_nasty_schemas_are_survived(running: Running, format: Format, schema: dict[str, Any]) -> None:
+    question = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa!"
+    assert_fine(format, *running.post(format, format.chat(question, **format.with_schema(schema))))
+    assert_fine(format, *running.post(format, format.chat(question, **format.with_tool(schema))))
 
 
-def test_a_body_that_is_too_large_is_refused(running: Running) -> None:
-    status, content = running.request("POST", "/v1/chat/completions", io.BytesIO(b"x" * (MAX_BODY + 1)))
+@IN_EVERY_FORMAT
+def test_a_body_that_is_too_large_is_refused(running: Running, format: Format) -> None:
+    status, content = running.post(format, io.BytesIO(b"x" * (MAX_BODY + 1)))
     assert status == 413
-    assert_fine(status, content)
+    assert_fine(format, status, content)
 
 
 def test_a_body_that_never_comes_is_refused(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ from jsonschema import Draft202012Validator
 from awaitsee.practice import knowledge
 from awaitsee.practice.arithmetic import evaluate
 from awaitsee.practice.model import (
+    ANY_OBJECT,
     MODEL_NAME,
     Message,
     Prompt,
@@ -1042,3 +1043,12 @@ def test_such_a_pattern_does_not_stop_the_model() -> None:
     word = json.loads(reply(prompt).text)["word"]
     assert set(word) == {"a"}
     assert time.perf_counter() - began < 5, "an exponential search would take years"
+
+
+def test_json_mode_takes_the_keys_from_the_prompt() -> None:
+    def answered(text: str) -> dict[str, str]:
+        filled: dict[str, str] = json.loads(reply(Prompt((Message("user", text),), schema=ANY_OBJECT)).text)
+        return filled
+
+    assert set(answered("What is a lock? Answer in JSON with the keys topic and answer.")) == {"topic", "answer"}
+    assert "lock" in answered("What is a lock? JSON, please.")["answer"].lower()

@@ -357,6 +357,15 @@ def test_a_rate_limit_lets_everybody_in_who_waits(server: PracticeServer) -> Non
     assert statuses.count(429) >= 4
 
 
+def test_a_used_up_quota_looks_like_a_rate_limit_and_is_retried(server: PracticeServer) -> None:
+    server.configure(faults=[Fault("quota", times=9)])
+    with openai.OpenAI(max_retries=1) as client, pytest.raises(openai.RateLimitError) as caught:
+        client.chat.completions.create(model=server.model, messages=QUESTION)
+    assert (caught.value.code, caught.value.type) == ("insufficient_quota", "insufficient_quota")
+    assert "retry-after" not in caught.value.response.headers
+    assert [(request.status, request.fault) for request in server.journal] == [(429, "quota")] * 2
+
+
 @pytest.mark.parametrize(
     ("kind", "error"),
     [

@@ -322,6 +322,32 @@ def test_come_back_later_says_when(server: PracticeServer, status: Any) -> None:
     assert (got, headers["retry-after"], headers["retry-after-ms"]) == (status, "1", "200")
 
 
+@pytest.mark.parametrize(
+    ("path", "status", "sentence"),
+    [
+        ("/v1/chat/completions", 429, "You exceeded your current quota"),
+        ("/v1/messages", 400, "Your credit balance is too low"),
+        ("/search?q=timeout", 402, "your quota is used up"),
+    ],
+)
+def test_a_used_up_quota_is_refused_in_the_services_words(
+    server: PracticeServer, path: str, status: int, sentence: str
+) -> None:
+    server.configure(faults=[Fault("quota")])
+
+    async def body(client: Client) -> tuple[int, Any, bytes]:
+        if path.startswith("/search"):
+            return await client.get(path)
+        headers = {"anthropic-version": "2023-06-01"}
+        async with client.session.post(path, json=chat(server, max_tokens=50), headers=headers) as response:
+            return response.status, response.headers, await response.read()
+
+    got, headers, content = run(server, body)
+    assert (got, "retry-after" in headers) == (status, False)
+    assert sentence in content.decode()
+    assert [(request.status, request.fault) for request in server.journal] == [(status, "quota")]
+
+
 def test_drop_breaks_the_connection_before_a_byte(server: PracticeServer) -> None:
     server.configure(faults=[Fault("drop")])
     with pytest.raises(aiohttp.ServerDisconnectedError):

@@ -12,7 +12,7 @@ from pathlib import Path
 from ..journal import Price
 
 FILE = Path(__file__).resolve().parents[2] / "data" / "lesson_costs.json"
-"""Written by `benchmarks/lesson_costs.py --write`: requests and tokens of each lesson's notebook, run from top to bottom."""
+"""Requests and tokens of each lesson, run from top to bottom: written by `benchmarks/lesson_costs.py --write`."""
 TOKENS_OF_AN_ANSWER = 200
 """A real model's answer; the practice model's are shorter."""
 LESSON = re.compile(r"(\d\d)_\w+\.ipynb$")

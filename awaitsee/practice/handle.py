@@ -215,13 +215,15 @@ def practice_server(
     faults: Sequence[Fault] = (),
     seed: int = 0,
 ) -> PracticeServer | RealProvider:
-    """Start the practice server, or take this process's running one, and point OpenAI's clients at it.
+    """Start the practice server, or take this process's running one, and point the clients at it.
 
-    The server is a process of its own on this machine. A running one gets exactly these settings, the rest at their
-    defaults, and an empty journal.
+    Those of OpenAI, Anthropic and Ollama take the address from this process's environment. The server is a process of
+    its own on this machine. A running one gets exactly these settings, the rest at their defaults, and an empty
+    journal.
 
-    With the environment variable `AWAITSEE_PROVIDER` set to `openai` or `ollama`, the clients reach that provider
-    instead; the handle that comes back has the same face, but nothing to configure and an empty journal.
+    With the environment variable `AWAITSEE_PROVIDER` set to `openai`, `anthropic`, `ollama` or `local`, OpenAI's
+    clients reach that provider instead; the handle that comes back has the same face, but nothing to configure and an
+    empty journal.
 
     Args:
         latency: Seconds to the first token, or seconds by start of the path, such as `{"/v1": 1.0, "/search": 0.3}`.

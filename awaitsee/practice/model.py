@@ -15,6 +15,7 @@ from awaitsee.practice.fill import Source, fill
 from awaitsee.practice.text import count_tokens, embed, sentences, terms, tokenize
 
 __all__ = [
+    "ANY_OBJECT",
     "MODEL_NAME",
     "Message",
     "Prompt",
@@ -78,6 +79,8 @@ class Reply:
 
 
 MODEL_NAME = "practice-1"
+ANY_OBJECT: dict[str, Any] = {"type": "object"}
+"""The schema of what providers call JSON mode: which object is said in the prompt, in words."""
 
 _LONGEST_QUESTION = 400
 _QUESTION_START = re.compile(
@@ -297,7 +300,11 @@ def _nothing_on(question: str) -> str:
 
 def _structured(prompt: Prompt) -> str:
     turn = _turn(replace(prompt, schema=None))
-    return json.dumps(fill(prompt.schema, _source(turn, prompt)), ensure_ascii=False)
+    if prompt.schema != ANY_OBJECT:
+        return json.dumps(fill(prompt.schema, _source(turn, prompt)), ensure_ascii=False)
+    if _asked_schema(f"{turn.system}\n{turn.user}"):
+        return _text(prompt)
+    return json.dumps({"answer": _plain(turn, prompt)}, ensure_ascii=False)
 
 
 def _source(turn: _Turn, prompt: Prompt) -> Source:

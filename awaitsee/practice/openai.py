@@ -13,7 +13,7 @@ from typing import Any, TypeGuard
 from . import model
 from .exchange import Call, Exchange, exchange
 from .openai_request import ChatRequest, integer, invalid, read_chat, required, wrong_type
-from .wire import Answer, Incoming, Limit, Piece, Refusal, Route, read_json
+from .wire import TOO_LARGE, Answer, Incoming, Limit, Piece, Reason, Refusal, Route, Words, read_json
 
 EMBEDDING_MODEL = "practice-embedding-1"
 CREATED = 1_767_225_600
@@ -30,8 +30,38 @@ _ERROR_TYPES = {429: "rate_limit_error", 500: "server_error", 503: "server_error
 class OpenAI:
     """The routes under `/v1`; it also answers for paths that nobody knows."""
 
-    prefixes: Sequence[str] = ("/",)
     metered = True
+    words: Mapping[Reason, Words] = {
+        400: Words(400, "Invalid request: the practice server was told to refuse it."),
+        401: Words(
+            401, "Incorrect API key provided: the practice server was told to refuse it.", code="invalid_api_key"
+        ),
+        404: Words(404, "Not found: the practice server was told to refuse it."),
+        429: Words(429, "Rate limit reached for requests.", "requests", "rate_limit_exceeded"),
+        500: Words(500, "The server had an error while processing your request. Sorry about that!"),
+        503: Words(503, "The engine is currently overloaded, please try again later."),
+        529: Words(529, "Overloaded.", "overloaded_error"),
+        "quota": Words(
+            429,
+            "You exceeded your current quota, please check your plan and billing details. For more information on this "
+            "error, read the docs: https://platform.openai.com/docs/guides/error-codes/api-errors.",
+            "insufficient_quota",
+            "insufficient_quota",
+        ),
+        "limit": Words(
+            429,
+            "Rate limit reached for {unit} per min: limit {limit}. The retry-after header says how long to wait.",
+            "{unit}",
+            "rate_limit_exceeded",
+        ),
+        "route": Words(404, "Invalid URL ({method} {path})"),
+        "method": Words(405, "Not allowed to {method} on {path}: use {allowed}."),
+        "size": TOO_LARGE,
+    }
+
+    def takes(self, path: str, headers: Mapping[str, str]) -> bool:
+        """Take whatever nobody else took."""
+        return True
 
     def routes(self) -> Mapping[tuple[str, str], Route]:
         """Return its routes by method and path."""
@@ -45,14 +75,14 @@ class OpenAI:
             ("POST", "/embeddings"): _without_version,
         }
 
-    def error(self, refusal: Refusal) -> dict[str, Any]:
+    def error(self, refusal: Refusal, request_id: str) -> dict[str, Any]:
         """Return OpenAI's error body."""
         kind = refusal.kind or _ERROR_TYPES.get(refusal.status, "invalid_request_error")
         return {"error": {"message": refusal.message, "type": kind, "param": refusal.param, "code": refusal.code}}
 
-    def limit_headers(self, limits: Sequence[Limit]) -> dict[str, str]:
-        """Return `x-ratelimit-limit-requests`, `-remaining-requests`, `-reset-requests`, and the same for tokens."""
-        headers = {}
+    def headers(self, request_id: str, limits: Sequence[Limit]) -> dict[str, str]:
+        """Return `x-request-id`, `x-ratelimit-limit-requests`, `-remaining-requests`, `-reset-requests`, and so on."""
+        headers = {"x-request-id": f"req_{request_id}"}
         for limit in limits:
             headers[f"x-ratelimit-limit-{limit.unit}"] = str(limit.per_minute)
             headers[f"x-ratelimit-remaining-{limit.unit}"] = str(limit.remaining)

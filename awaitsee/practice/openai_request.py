@@ -405,7 +405,7 @@ def _schema(body: Mapping[str, Any], messages: tuple[model.Message, ...]) -> dic
                 "'messages' must contain the word 'json' in some form, to use 'response_format' of type 'json_object'.",
                 "messages",
             )
-        return {"type": "object"}
+        return model.ANY_OBJECT
     if kind != "json_schema":
         raise invalid(
             f"Invalid value for 'response_format.type': expected 'text', 'json_object' or 'json_schema', "

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import places
-from .wire import Answer, Incoming, Limit, Refusal, Route
+from .wire import TOO_LARGE, Answer, Incoming, Limit, Reason, Refusal, Route, Words
 
 MAX_RESULTS = 50
 
@@ -15,8 +15,25 @@ MAX_RESULTS = 50
 class Places:
     """Plain JSON services and a small web site. They need no key and know no rate limits."""
 
-    prefixes: Sequence[str] = ("/search", "/weather", "/handbook", "/pages")
     metered = False
+    words: Mapping[Reason, Words] = {
+        400: Words(400, "Bad request: the practice server was told to refuse it."),
+        401: Words(401, "Unauthorized: the practice server was told to refuse it."),
+        404: Words(404, "Not found: the practice server was told to refuse it."),
+        429: Words(429, "Too many requests."),
+        500: Words(500, "Internal server error."),
+        503: Words(503, "The service is unavailable, please try again later."),
+        529: Words(529, "The site is overloaded."),
+        "quota": Words(402, "Payment required: your quota is used up."),
+        "limit": Words(429, "Too many requests: the limit is {limit} {unit} per minute."),
+        "route": Words(404, "There is nothing at {path}."),
+        "method": Words(405, "Not allowed to {method} on {path}: use {allowed}."),
+        "size": TOO_LARGE,
+    }
+
+    def takes(self, path: str, headers: Mapping[str, str]) -> bool:
+        """Take what begins with the name of a place."""
+        return path.startswith(("/search", "/weather", "/handbook", "/pages"))
 
     def routes(self) -> Mapping[tuple[str, str], Route]:
         """Return its routes by method and path."""
@@ -28,13 +45,13 @@ class Places:
             ("GET", "/pages/*"): _page,
         }
 
-    def error(self, refusal: Refusal) -> dict[str, Any]:
+    def error(self, refusal: Refusal, request_id: str) -> dict[str, Any]:
         """Return `{"error": message}`."""
         return {"error": refusal.message}
 
-    def limit_headers(self, limits: Sequence[Limit]) -> dict[str, str]:
-        """Return nothing: there are no limits here."""
-        return {}
+    def headers(self, request_id: str, limits: Sequence[Limit]) -> dict[str, str]:
+        """Return `x-request-id`."""
+        return {"x-request-id": f"req_{request_id}"}
 
 
 def _search(incoming: Incoming) -> Answer:

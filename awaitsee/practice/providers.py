@@ -196,9 +196,7 @@ def _refused(provider: str, error: urllib.error.HTTPError, model: str, variable:
     if error.code == 404:
         return f"{provider} has no model {model} for your key: set AWAITSEE_MODEL to one that it lists."
     if code == "insufficient_quota" or error.code == 402 or "credit balance" in message:
-        return (
-            f"Your account at {provider} has no quota left: look at its billing page, or unset AWAITSEE_PROVIDER."
-        )
+        return f"Your account at {provider} has no quota left: look at its billing page, or unset AWAITSEE_PROVIDER."
     if error.code == 429 or error.code >= 500:
         return ""
     return f"{provider} refused the first call ({error.code}): {message or 'without a reason'}"

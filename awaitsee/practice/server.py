@@ -11,10 +11,6 @@ import gc
 import hmac
 import json
 import os
-import signal
-import sys
-import threading
-import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
 from hashlib import blake2b
@@ -23,12 +19,15 @@ from typing import Any
 
 from aiohttp import web
 
+from .anthropic import Anthropic
+from .lifeline import live_with_parent
 from .model import MODEL_NAME
+from .ollama import Ollama
 from .openai import EMBEDDING_MODEL, OpenAI
 from .place_routes import Places
 from .settings import Fault
-from .traffic import Fate, Traffic, Visit, retry_headers
-from .wire import Answer, Incoming, Piece, Refusal, Route, Service, read_json
+from .traffic import Fate, RateLimited, Traffic, Visit, retry_headers
+from .wire import TOO_LARGE, Answer, Incoming, Piece, Refusal, Route, Service, Words, read_json
 
 TOKEN_VARIABLE = "AWAITSEE_PRACTICE_TOKEN"
 PORT_VARIABLE = "AWAITSEE_PRACTICE_PORT"
@@ -41,18 +40,7 @@ BODY_TIMEOUT = 30.0
 """Seconds that a client may take to send a body."""
 BACKLOG = 1024
 """Connections that may wait to be accepted: a learner's gather opens hundreds at once."""
-PARENT_CHECK = 1.0
-"""Seconds between two looks at whether the parent still lives."""
 
-_REFUSALS = {
-    400: ("Invalid request: the practice server was told to refuse it.", "", None),
-    401: ("Incorrect API key provided: the practice server was told to refuse it.", "", "invalid_api_key"),
-    404: ("Not found: the practice server was told to refuse it.", "", None),
-    429: ("Rate limit reached for requests.", "requests", "rate_limit_exceeded"),
-    500: ("The server had an error while processing your request. Sorry about that!", "", None),
-    503: ("The engine is currently overloaded, please try again later.", "", None),
-    529: ("Overloaded.", "overloaded_error", None),
-}
 _COME_BACK = (429, 503, 529)
 
 
@@ -65,13 +53,13 @@ class PracticeApp:
     def __init__(self, token: str, services: Sequence[Service] | None = None) -> None:
         self.traffic = Traffic()
         self._token = token
-        self._routes: dict[str, dict[str, Route]] = {}
-        self._prefixes: list[tuple[str, Service]] = []
-        for service in services or (OpenAI(), Places()):
-            self._prefixes += [(prefix, service) for prefix in service.prefixes]
+        # OpenAI's takes whatever the others leave
+        self._services = services or (Anthropic(), Ollama(), Places(), OpenAI())
+        self._routes: dict[Service, dict[str, dict[str, Route]]] = {}
+        for service in self._services:
+            known = self._routes[service] = {}
             for (method, path), route in service.routes().items():
-                self._routes.setdefault(path, {})[method] = route
-        self._prefixes.sort(key=lambda known: len(known[0]), reverse=True)
+                known.setdefault(path, {})[method] = route
         self._controls: dict[tuple[str, str], Callable[[web.BaseRequest, bytes], object]] = {
             ("POST", "configure"): self._configure,
             ("POST", "reset"): self._reset,
@@ -87,7 +75,7 @@ class PracticeApp:
         if path.startswith(CONTROL):
             return await self._control(request, path.removeprefix(CONTROL))
         visit = self.traffic.arrive(path, request.headers)
-        service = self._service(path)
+        service = next(known for known in self._services if known.takes(path, request.headers))
         try:
             try:
                 return await self._serve(request, visit, service)
@@ -102,26 +90,33 @@ class PracticeApp:
             self.traffic.leave(visit)
 
     async def _serve(self, request: web.BaseRequest, visit: Visit, service: Service) -> web.StreamResponse:
-        route = self._route(request.method, visit.entry.path)
+        route = self._route(service, request.method, visit.entry.path)
         # whoever arrived in this turn of the loop gets a time of arrival before any answer is worked out
         await asyncio.sleep(0)
         at_once = request.content.is_eof()
-        body = await _body(request)
+        body = await _body(request, service.words["size"])
         if not at_once:
             visit.complete = perf_counter()
         answer = _work_out(route, request, visit, body)
         visit.entry.model = answer.model
         fate = self.traffic.fate(visit, answer.text, answer.delay)
         if service.metered and fate.fault is None:
-            self.traffic.admit(answer.input_tokens + answer.output_tokens)
+            self._admit(service, answer)
         await self.traffic.enter(visit, metered=service.metered)
         if fate.fault is not None:
-            await _strike(fate.fault, visit)
+            await _strike(fate.fault, visit, service)
         visit.bill(input_tokens=answer.input_tokens)
         headers = {"content-type": answer.content_type, **self._headers(visit, service), **answer.headers}
         if answer.pieces is None:
             return await self._send_whole(request, visit, answer, fate, headers)
         return await self._send_stream(request, visit, answer.pieces, fate, headers)
+
+    def _admit(self, service: Service, answer: Answer) -> None:
+        try:
+            self.traffic.admit(answer.input_tokens + answer.output_tokens)
+        except RateLimited as limited:
+            details = {"limit": limited.limit.per_minute, "unit": limited.limit.unit}
+            raise service.words["limit"].refusal(retry_headers(limited.wait), **details) from limited
 
     async def _send_whole(
         self, request: web.BaseRequest, visit: Visit, answer: Answer, fate: Fate, headers: Mapping[str, str]
@@ -183,7 +178,7 @@ class PracticeApp:
         self, request: web.BaseRequest, visit: Visit, service: Service, refusal: Refusal
     ) -> web.StreamResponse:
         headers = {"content-type": "application/json", **self._headers(visit, service), **refusal.headers}
-        body = json.dumps(service.error(refusal)).encode()
+        body = json.dumps(service.error(refusal, _request_id(visit))).encode()
         return await self._finish(request, visit, web.Response(body=body, status=refusal.status, headers=headers))
 
     def _drop(self, request: web.BaseRequest, visit: Visit) -> web.StreamResponse:
@@ -195,23 +190,20 @@ class PracticeApp:
         return web.Response()
 
     def _headers(self, visit: Visit, service: Service) -> dict[str, str]:
-        headers = {"x-request-id": f"req_{_request_id(visit)}"}
-        return headers | service.limit_headers(self.traffic.limits()) if service.metered else headers
+        return service.headers(_request_id(visit), self.traffic.limits() if service.metered else ())
 
-    def _service(self, path: str) -> Service:
-        return next(service for prefix, service in self._prefixes if path.startswith(prefix))
-
-    def _route(self, method: str, path: str) -> Route:
-        methods = self._routes.get(path)
+    def _route(self, service: Service, method: str, path: str) -> Route:
+        routes = self._routes[service]
+        methods = routes.get(path)
         folder = path
         while methods is None and "/" in folder:
             folder = folder.rpartition("/")[0]
-            methods = self._routes.get(f"{folder}/*")
+            methods = routes.get(f"{folder}/*")
         if methods is None:
-            raise Refusal(404, f"Invalid URL ({method} {path})")
+            raise service.words["route"].refusal(method=method, path=path)
         if method not in methods:
             allowed = ", ".join(sorted(methods))
-            raise Refusal(405, f"Not allowed to {method} on {path}: use {allowed}.", headers={"allow": allowed})
+            raise service.words["method"].refusal({"allow": allowed}, method=method, path=path, allowed=allowed)
         return methods[method]
 
     # --- control
@@ -254,18 +246,17 @@ class _Dropped(Exception):
     """The connection is to break, on purpose."""
 
 
-async def _strike(fault: Fault, visit: Visit) -> None:
+async def _strike(fault: Fault, visit: Visit, service: Service) -> None:
     """Let a fault happen that leaves no answer to send."""
     if fault.kind == "hang":
         await asyncio.Event().wait()
     if fault.kind == "drop":
         await visit.until(fault.after)
         raise _Dropped
-    if isinstance(fault.kind, int):
+    if fault.kind == "quota" or isinstance(fault.kind, int):
         await visit.until(fault.after)
-        message, kind, code = _REFUSALS[fault.kind]
         headers = retry_headers(fault.retry_after) if fault.kind in _COME_BACK else {}
-        raise Refusal(fault.kind, message, kind=kind, code=code, headers=headers)
+        raise service.words[fault.kind].refusal(headers)
 
 
 async def _open(request: web.BaseRequest, visit: Visit, response: web.StreamResponse) -> None:
@@ -279,7 +270,7 @@ async def _write(response: web.StreamResponse, visit: Visit, data: bytearray, to
     await response.write(bytes(data))
 
 
-async def _body(request: web.BaseRequest) -> bytes:
+async def _body(request: web.BaseRequest, too_large: Words = TOO_LARGE) -> bytes:
     try:
         if request.content.is_eof():
             return await request.read()
@@ -292,7 +283,7 @@ async def _body(request: web.BaseRequest) -> bytes:
     except TimeoutError as error:
         raise Refusal(408, f"The body of the request did not arrive within {BODY_TIMEOUT:g} s.") from error
     except web.HTTPRequestEntityTooLarge as error:
-        raise Refusal(413, f"The body of the request is larger than {MAX_BODY // 2**20} MB.") from error
+        raise too_large.refusal(size=MAX_BODY // 2**20) from error
     except ConnectionError:
         raise
     except Exception as error:
@@ -336,7 +327,7 @@ class _Connection(web.RequestHandler):
         message: str | None = None,
     ) -> web.StreamResponse:
         first_line = (message or str(exc or "the request could not be read")).strip().splitlines()[0]
-        response = _json(OpenAI().error(Refusal(status, f"Bad request: {first_line}")), status)
+        response = _json(OpenAI().error(Refusal(status, f"Bad request: {first_line}"), ""), status)
         response.force_close()
         return response
 
@@ -367,29 +358,9 @@ async def serve(token: str, port: int) -> None:
     await listening.serve_forever()
 
 
-def end_with_parent() -> None:
-    """End this process when its standard input closes or, on POSIX, its parent is gone; there is nothing to save."""
-
-    def read_to_the_end() -> None:
-        sys.stdin.buffer.read()
-        os._exit(0)
-
-    def look_at_parent(parent: int) -> None:
-        while os.getppid() == parent:
-            time.sleep(PARENT_CHECK)
-        os._exit(0)
-
-    threading.Thread(target=read_to_the_end, daemon=True).start()
-    if os.name == "posix":
-        # a fork of the parent may hold the other end of the pipe open for longer than the parent lives
-        threading.Thread(target=look_at_parent, args=(os.getppid(),), daemon=True).start()
-
-
 def main() -> None:
     """Run the server in this process."""
-    # a notebook's stop button signals the whole process group
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    end_with_parent()
+    live_with_parent()
     # what was imported stays, so the collector need not look at it: its pauses show as late answers
     gc.freeze()
     asyncio.run(serve(os.environ[TOKEN_VARIABLE], int(os.environ.get(PORT_VARIABLE, "0"))))

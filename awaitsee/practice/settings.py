@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, get_args
 
 FaultKind = Literal[
-    400, 401, 404, 429, 500, 503, 529, "hang", "drop", "drop_midstream", "truncate", "slow", "slow_tail", "ok"
+    400, 401, 404, 429, 500, 503, 529, "quota", "hang", "drop", "drop_midstream", "truncate", "slow", "slow_tail", "ok"
 ]
 FAULT_KINDS: tuple[int | str, ...] = get_args(FaultKind)
 
@@ -17,10 +17,11 @@ FAULT_KINDS: tuple[int | str, ...] = get_args(FaultKind)
 class Fault:
     """Something that goes wrong on purpose.
 
-    `kind` is a status (400, 401, 404, 429, 500, 503, 529), `"hang"` (no answer, ever), `"drop"` (the connection breaks
-    before the first byte), `"drop_midstream"` (it breaks half-way through the answer), `"truncate"` (the answer ends
-    half-way as if it were complete), `"slow"` (the answer comes `after` seconds later than others), `"slow_tail"` (its
-    second half comes slowly), or `"ok"` (nothing goes wrong).
+    `kind` is a status (400, 401, 404, 429, 500, 503, 529), `"quota"` (the account's quota or credit is used up, so that
+    no retry helps: 429 from OpenAI and Ollama, 400 from Anthropic, 402 elsewhere), `"hang"` (no answer, ever),
+    `"drop"` (the connection breaks before the first byte), `"drop_midstream"` (it breaks half-way through the answer),
+    `"truncate"` (the answer ends half-way as if it were complete), `"slow"` (the answer comes `after` seconds later
+    than others), `"slow_tail"` (its second half comes slowly), or `"ok"` (nothing goes wrong).
 
     With neither `when` nor `probability` it belongs to the plan: the plan's faults hit the next requests in order of
     arrival, each the next `times` requests (default 1); `"ok"` lets requests through in between. With `when` it hits

@@ -18,7 +18,7 @@ from typing import Any
 
 from ..journal import RUN_HEADER, TASK_HEADER
 from .settings import Fault, FaultKind, Settings
-from .wire import Limit, Refusal
+from .wire import Limit
 
 BURST_SECONDS = 1.0
 """How much may come at once under a rate limit: one second's worth of it, and at least one request.
@@ -218,6 +218,16 @@ class Bucket:
         return Limit(self.unit, round(self.per_minute), remaining, (self._size - self._level) / self._rate)
 
 
+class RateLimited(Exception):
+    """A request came too early for a rate limit."""
+
+    def __init__(self, limit: Limit, wait: float) -> None:
+        super().__init__(f"{limit.per_minute} {limit.unit} per minute: wait {wait:.3g} s")
+        self.limit = limit
+        self.wait = wait
+        """Seconds until it would get in."""
+
+
 class Traffic:
     """The one place that decides what happens to a request and when, and that writes it down."""
 
@@ -290,7 +300,7 @@ class Traffic:
         """Count a request against the rate limits.
 
         Raises:
-            Refusal: A 429 that says when to come back; nothing was counted then.
+            RateLimited: It must come back later; nothing was counted then.
         """
         if not self._buckets:
             return
@@ -299,14 +309,7 @@ class Traffic:
         waits = [(bucket.wait(cost, now), bucket) for bucket, cost in costs]
         longest, bucket = max(waits, key=lambda found: found[0])
         if longest > 0:
-            raise Refusal(
-                429,
-                f"Rate limit reached for {bucket.unit} per min: limit {bucket.per_minute:g}. "
-                "The retry-after header says how long to wait.",
-                kind=bucket.unit,
-                code="rate_limit_exceeded",
-                headers=retry_headers(longest),
-            )
+            raise RateLimited(bucket.limit(), longest)
         for bucket, cost in costs:
             bucket.take(cost)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn, Protocol
+from typing import Any, Literal, NoReturn, Protocol
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,34 +91,63 @@ Route = Callable[[Incoming], Answer]
 """Works out the answer to a request, or raises `Refusal`. It takes no time of its own and keeps no state."""
 
 
+Reason = Literal[400, 401, 404, 429, 500, 503, 529, "quota", "limit", "route", "method", "size"]
+"""Why the transport refuses a request: a fault of that kind, a rate limit, a path that nobody knows, a method that the
+path does not take, or a body that is too large."""
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """How a service refuses for a reason."""
+
+    status: int
+    message: str
+    """`{limit}` and `{unit}` stand for the rate limit, `{method}` and `{path}` for the request, `{allowed}` for the
+    methods that the path takes, and `{size}` for the most megabytes of a body."""
+    kind: str = ""
+    code: str | None = None
+
+    def refusal(self, headers: Mapping[str, str] | None = None, **details: object) -> Refusal:
+        """Return the refusal, its message filled in."""
+        message = self.message.format(**details)
+        return Refusal(self.status, message, kind=self.kind.format(**details), code=self.code, headers=headers)
+
+
+TOO_LARGE = Words(413, "The body of the request is larger than {size} MB.")
+"""What a service without words of its own for it says to a body that is too large."""
+
+
 class Service(Protocol):
     """A wire format, or another family of routes that shares one way to say no."""
 
-    prefixes: Sequence[str]
-    """Unknown paths that start with one of these are refused in this service's words; the longest wins."""
     metered: bool
     """Whether capacity and rate limits hold for it."""
+    words: Mapping[Reason, Words]
+    """What it says for each reason."""
+
+    def takes(self, path: str, headers: Mapping[str, str]) -> bool:
+        """Tell whether a request is meant for it, known path or not; the first service that says so has it."""
 
     def routes(self) -> Mapping[tuple[str, str], Route]:
         """Return its routes by method and path; a path that ends in `/*` takes everything below."""
 
-    def error(self, refusal: Refusal) -> dict[str, Any]:
+    def error(self, refusal: Refusal, request_id: str) -> dict[str, Any]:
         """Return the JSON body of an error response."""
 
-    def limit_headers(self, limits: Sequence[Limit]) -> dict[str, str]:
-        """Return the headers that tell a client how much of its rate limits is left."""
+    def headers(self, request_id: str, limits: Sequence[Limit]) -> dict[str, str]:
+        """Return the headers of every response: its id, and how much of the rate limits is left."""
 
 
-def read_json(body: bytes) -> dict[str, Any]:
+def read_json(
+    body: bytes, sentence: str = "We could not parse the JSON body of your request: {problem}."
+) -> dict[str, Any]:
     """Read a request's body, or raise the `Refusal` that a provider would send for it."""
     try:
         value = _DECODER.decode(body.decode())
         if b"\\u" in body:
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as error:
-        raise Refusal(
-            400, f"We could not parse the JSON body of your request: {error or 'it is nested too deeply'}."
-        ) from error
+        raise Refusal(400, sentence.format(problem=error or "it is nested too deeply")) from error
     if not isinstance(value, dict):
         raise Refusal(400, f"The body must be a JSON object, but it is {describe(value)}.")
     return value
