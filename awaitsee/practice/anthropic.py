@@ -11,14 +11,11 @@ from typing import Any
 
 from . import model
 from .anthropic_request import MAX_OUTPUT, MessagesRequest, read_messages, required, string
-from .exchange import Call, Exchange, count_prompt_tokens, exchange
+from .exchange import CACHED_ANSWERS, CACHED_BODY, Call, Exchange, count_prompt_tokens, exchange
 from .wire import Answer, Incoming, Limit, Piece, Reason, Refusal, Route, Words, read_json
 
 CREATED = "2026-01-01T00:00:00Z"
 """The model's date of release; a clock in the answers would make each run's output differ."""
-CACHED_ANSWERS = 512
-CACHED_BODY = 32 * 2**10
-"""Larger requests are worked out anew each time, so that the cache stays below 16 MB."""
 
 _ERROR_TYPES = {
     401: "authentication_error",

@@ -8,6 +8,10 @@ from dataclasses import dataclass, replace
 
 from . import model
 
+CACHED_ANSWERS = 512
+"""How many answers each wire format remembers: retries and load tests send the same bytes again and again."""
+CACHED_BODY = 32 * 2**10
+"""Larger requests are worked out anew each time, so that a cache stays below 16 MB."""
 MAX_NESTING = 100
 """How deep a schema or a tool's parameters may go."""
 MAX_LEAST = {"minLength": 10_000, "minItems": 100, "minProperties": 100}

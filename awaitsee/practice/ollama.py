@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from . import model
-from .exchange import Call, Exchange, exchange
+from .exchange import CACHED_ANSWERS, CACHED_BODY, Call, Exchange, exchange
 from .ollama_request import (
     EmbedRequest,
     Struct,
@@ -21,7 +21,7 @@ from .ollama_request import (
     read_embeddings,
     read_generate,
 )
-from .openai import CACHED_ANSWERS, CACHED_BODY, CREATED, EMBEDDING_MODEL
+from .openai import CREATED, EMBEDDING_MODEL
 from .wire import Answer, Incoming, Limit, Piece, Reason, Refusal, Route, Words
 
 VERSION = "0.40.0+practice"

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import Any, TypeGuard
 
 from . import model
-from .exchange import Call, Exchange, exchange
+from .exchange import CACHED_ANSWERS, CACHED_BODY, Call, Exchange, exchange
 from .openai_request import ChatRequest, integer, invalid, read_chat, required, wrong_type
 from .wire import TOO_LARGE, Answer, Incoming, Limit, Piece, Reason, Refusal, Route, Words, read_json
 
@@ -20,9 +20,6 @@ CREATED = 1_767_225_600
 """The time stamp of every answer, 2026-01-01: a clock in the answers would make each run's output differ."""
 MAX_DIMENSIONS = 4096
 MAX_INPUTS = 2048
-CACHED_ANSWERS = 512
-CACHED_BODY = 32 * 2**10
-"""Larger requests are worked out anew each time, so that the cache stays below 16 MB."""
 
 _ERROR_TYPES = {429: "rate_limit_error", 500: "server_error", 503: "server_error", 529: "server_error"}
 
