@@ -1,0 +1,50 @@
+"""The handbook as one PDF: it says what the pages say, and it is up to date."""
+
+from __future__ import annotations
+
+import io
+import re
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from tools import handbook_pdf
+
+PAGES = sorted(handbook_pdf.PAGES.glob("*.md"))
+
+
+@pytest.fixture(scope="module")
+def committed() -> PdfReader:
+    return PdfReader(handbook_pdf.PDF)
+
+
+def words(text: str) -> list[str]:
+    return re.findall(r"[a-z0-9]+", text.lower())
+
+
+def test_it_is_what_the_script_builds_from_the_pages(committed: PdfReader) -> None:
+    built = PdfReader(io.BytesIO(handbook_pdf.build(PAGES)))
+    assert [page.extract_text() for page in built.pages] == [page.extract_text() for page in committed.pages], (
+        "run `python tools/handbook_pdf.py` with .venv's Python"
+    )
+
+
+def test_the_same_pages_give_the_same_bytes() -> None:
+    assert handbook_pdf.build(PAGES[:2]) == handbook_pdf.build(PAGES[:2])
+
+
+def test_every_page_has_a_bookmark_in_order(committed: PdfReader) -> None:
+    titles = [path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") for path in PAGES]
+    assert [entry.title for entry in committed.outline if not isinstance(entry, list)] == titles
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
+def test_a_page_is_in_it_whole(committed: PdfReader, path: Path) -> None:
+    title, _, body = path.read_text(encoding="utf-8").removeprefix("# ").partition("\n")
+    foot = f"|  {title}  |"
+    shown = words("\n".join(page.extract_text() for page in committed.pages if foot in page.extract_text()))
+    wanted = words(re.sub(r"^```\w*$", "", body, flags=re.MULTILINE))
+    assert shown[: len(words(title))] == words(title)
+    missing = [word for word in set(wanted) if shown.count(word) < wanted.count(word)]
+    assert not missing
