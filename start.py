@@ -955,16 +955,17 @@ def workers() -> "list[str]":
 
 
 def check_commands(arguments: "list[str]") -> "list[list[str]]":
-    """The calls of pytest that make up `test`: the tests, then every lesson and solution run again with nbval.
+    """The calls of pytest that make up `test`: the tests, then every lesson run again with nbval.
 
-    The unsolved exercises are run by the tests. Options go to both calls; paths choose what is run.
+    The exercises, unsolved and solved, are run by the tests, which compare as nbval does. Options go to both calls;
+    paths choose what is run.
     """
     paths = [argument for argument in arguments if (ROOT / argument.split("::")[0]).exists()]
     options = [argument for argument in arguments if argument not in paths]
     built = ("notebooks", "solutions", "exercises")
     chosen = [path for path in paths if path.split("/")[0] in built]
     tests = [path for path in paths if path not in chosen]
-    notebooks = chosen if paths else [name for name in built[:2] if list((ROOT / name).glob("*.ipynb"))]
+    notebooks = chosen if paths else [name for name in built[:1] if list((ROOT / name).glob("*.ipynb"))]
     commands = []
     if tests or not paths:
         commands.append(["-m", "pytest", *workers(), *options, *(tests or ["tests"])])

@@ -15,11 +15,13 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 from tests.answers import MISTAKES, Answer, answers
+from tools.build import CHANGING, merge_streams, read_sanitizer, says_the_same, tags, without_private_paths
 
 ROOT = Path(__file__).resolve().parents[1]
 STEMS = [path.stem for path in sorted((ROOT / "exercises").glob("*.ipynb"))]
 CHECK = re.compile(r'^with exercise\("(\d\d\.\d)"', re.MULTILINE)
 FEWEST_WRONG_ANSWERS = 3
+SANITIZE = read_sanitizer(ROOT / "tests" / "nbval_sanitize.cfg")
 
 ALL = [(stem, answer) for stem in STEMS for answer in answers(stem)]
 
@@ -54,28 +56,47 @@ def outcome(cell: NotebookNode) -> Outcome:
     return Outcome("".join(text for _, text in texts), "\n".join(errors), stderr)
 
 
+class Run(NamedTuple):
+    outcomes: dict[Answer | str, Outcome]
+    """What each check said: to the stub, by the exercise's number, and to every answer."""
+    solutions: list[NotebookNode]
+    """The code cells of the solutions, with the outputs of this run."""
+
+
 @cache
-def outcomes(stem: str) -> dict[Answer | str, Outcome]:
-    """Run a lesson's exercises in one kernel: each check with the stub, by its number, then with every answer."""
-    notebook = read("exercises", stem)
+def run_of(stem: str) -> Run:
+    """Run a lesson's solutions, then its exercises with the stubs and with every answer, in one kernel.
+
+    One kernel for all of them, because starting one takes as long as a dozen answers. The solutions come first, in a
+    new kernel as when they were built.
+    """
+    exercises, solutions = read("exercises", stem), [copy_of(cell) for cell in code(read("solutions", stem))]
     given = [answer for owner, answer in ALL if owner == stem]
-    cells: list[NotebookNode] = []
+    cells = list(solutions)
     checked: dict[Answer | str, NotebookNode] = {}
-    for cell in code(notebook):
+    for cell in code(exercises):
         found = CHECK.search(cell.source)
-        cells.append(new_code_cell(cell.source))
+        cells.append(copy_of(cell))
         if found is None:
             continue
         checked[found[1]] = cells[-1]
         for answer in given:
             if answer.exercise == found[1]:
-                checked[answer] = new_code_cell(cell.source)
+                checked[answer] = copy_of(cell)
                 cells += [new_code_cell(answer.code), checked[answer]]
-    run = new_notebook(cells=cells)
     NotebookClient(
-        run, timeout=60, kernel_name="python3", allow_errors=True, resources={"metadata": {"path": str(ROOT)}}
+        new_notebook(cells=cells),
+        timeout=60,
+        kernel_name="python3",
+        allow_errors=True,
+        resources={"metadata": {"path": str(ROOT)}},
     ).execute()
-    return {answer: outcome(cell) for answer, cell in checked.items()}
+    return Run({answer: outcome(cell) for answer, cell in checked.items()}, solutions)
+
+
+def copy_of(cell: NotebookNode) -> NotebookNode:
+    """Return a code cell with the same source and tags, not yet run."""
+    return new_code_cell(cell.source, metadata=cell.metadata)
 
 
 def title(pair: tuple[str, Answer]) -> str:
@@ -86,7 +107,7 @@ def title(pair: tuple[str, Answer]) -> str:
 @pytest.mark.parametrize("pair", [pair for pair in ALL if not pair[1].is_right], ids=title)
 def test_a_wrong_answer_is_told_what_is_wrong(pair: tuple[str, Answer]) -> None:
     stem, answer = pair
-    text, error, _ = outcomes(stem)[answer]
+    text, error, _ = run_of(stem).outcomes[answer]
     assert error, f"passed, and printed:\n{text}"
     assert answer.shows in f"{text}\n{error}"
 
@@ -94,7 +115,7 @@ def test_a_wrong_answer_is_told_what_is_wrong(pair: tuple[str, Answer]) -> None:
 @pytest.mark.parametrize("pair", [pair for pair in ALL if pair[1].is_right], ids=title)
 def test_another_right_answer_passes(pair: tuple[str, Answer]) -> None:
     stem, answer = pair
-    text, error, _ = outcomes(stem)[answer]
+    text, error, _ = run_of(stem).outcomes[answer]
     assert not error, f"{error}\n{text}"
     assert f"{answer.exercise} done." in text
 
@@ -102,7 +123,7 @@ def test_another_right_answer_passes(pair: tuple[str, Answer]) -> None:
 @pytest.mark.parametrize("number", NUMBERS)
 def test_unsolved_it_says_whose_turn_it_is(number: str) -> None:
     for text, error, stderr in (
-        outcomes(NUMBERS[number])[number],
+        run_of(NUMBERS[number]).outcomes[number],
         outcome(checks(read("exercises", NUMBERS[number]))[number]),
     ):
         assert not error
@@ -111,12 +132,24 @@ def test_unsolved_it_says_whose_turn_it_is(number: str) -> None:
         assert "  NO  " not in text
 
 
-@pytest.mark.parametrize("stem", STEMS)
-def test_solved_it_passes(stem: str) -> None:
-    for number, cell in checks(read("solutions", stem)).items():
-        text, error, _ = outcome(cell)
-        assert not error
-        assert text.splitlines()[-1] == f"{number} done."
+@pytest.mark.parametrize("number", NUMBERS)
+def test_solved_it_passes(number: str) -> None:
+    text, error, _ = outcome(checks(read("solutions", NUMBERS[number]))[number])
+    assert not error
+    assert text.splitlines()[-1] == f"{number} done."
+
+
+@pytest.mark.parametrize("number", [f"{stem[:2]}.1" for stem in STEMS])
+def test_the_solutions_say_what_is_committed(number: str) -> None:
+    """Compared as nbval compares, every cell of them."""
+    stem = NUMBERS[number]
+    for committed, cell in zip(code(read("solutions", stem)), run_of(stem).solutions, strict=True):
+        outputs = [without_private_paths(output) for output in merge_streams(cell.outputs)]
+        said = "\n".join(str(output.get("text") or output.get("evalue") or "") for output in outputs)
+        failed = [output for output in outputs if output.output_type == "error"]
+        assert bool(failed) == ("raises-exception" in tags(cell)), f"{cell.source}\n{said}"
+        if CHANGING not in tags(cell):
+            assert says_the_same(committed.outputs, outputs, SANITIZE), f"{cell.source}\n{said}"
 
 
 @pytest.mark.parametrize("stem", STEMS)
