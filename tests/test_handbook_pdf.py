@@ -34,6 +34,11 @@ def test_the_same_pages_give_the_same_bytes() -> None:
     assert handbook_pdf.build(PAGES[:2]) == handbook_pdf.build(PAGES[:2])
 
 
+def test_it_has_a_cover_and_then_a_page_for_each_of_40_to_60(committed: PdfReader) -> None:
+    assert 40 <= len(PAGES) <= 60
+    assert len(committed.pages) == 1 + len(PAGES)
+
+
 def test_every_page_has_a_bookmark_in_order(committed: PdfReader) -> None:
     titles = [path.read_text(encoding="utf-8").partition("\n")[0].removeprefix("# ") for path in PAGES]
     assert [entry.title for entry in committed.outline if not isinstance(entry, list)] == titles
