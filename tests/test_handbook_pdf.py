@@ -19,13 +19,19 @@ def committed() -> PdfReader:
     return PdfReader(handbook_pdf.PDF)
 
 
+@pytest.fixture(scope="module")
+def shown(committed: PdfReader) -> list[str]:
+    """The text of each page."""
+    return [page.extract_text() for page in committed.pages]
+
+
 def words(text: str) -> list[str]:
     return re.findall(r"[a-z0-9]+", text.lower())
 
 
-def test_it_is_what_the_script_builds_from_the_pages(committed: PdfReader) -> None:
+def test_it_is_what_the_script_builds_from_the_pages(shown: list[str]) -> None:
     built = PdfReader(io.BytesIO(handbook_pdf.build(PAGES)))
-    assert [page.extract_text() for page in built.pages] == [page.extract_text() for page in committed.pages], (
+    assert [page.extract_text() for page in built.pages] == shown, (
         "run `python tools/handbook_pdf.py` with .venv's Python"
     )
 
@@ -45,13 +51,13 @@ def test_every_page_has_a_bookmark_in_order(committed: PdfReader) -> None:
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path.stem)
-def test_a_page_is_in_it_whole(committed: PdfReader, path: Path) -> None:
+def test_a_page_is_in_it_whole(shown: list[str], path: Path) -> None:
     title, _, body = path.read_text(encoding="utf-8").removeprefix("# ").partition("\n")
     foot = f"|  {title}  |"
-    shown = words("\n".join(page.extract_text() for page in committed.pages if foot in page.extract_text()))
+    found = words("\n".join(text for text in shown if foot in text))
     wanted = words(re.sub(r"^```\w*$", "", body, flags=re.MULTILINE))
-    assert shown[: len(words(title))] == words(title)
+    assert found[: len(words(title))] == words(title)
     # a long address is broken at the end of a line
-    joined = "".join(shown)
+    joined = "".join(found)
     assert not [word for word in wanted if word not in joined]
     assert len(joined) >= len("".join(wanted))

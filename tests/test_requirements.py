@@ -36,7 +36,13 @@ OPTIONAL = {
     if line and not line.startswith("#")
 }
 # Where the distribution's name is not the module's with hyphens for underscores.
-DISTRIBUTIONS = {"faiss": "faiss-cpu", "PIL": "pillow", "xdist": "pytest-xdist"}
+DISTRIBUTIONS = {
+    "PIL": "pillow",
+    "faiss": "faiss-cpu",
+    "fpdf": "fpdf2",
+    "markdown_it": "markdown-it-py",
+    "xdist": "pytest-xdist",
+}
 OWN = {
     "awaitsee",
     "tests",
