@@ -15,7 +15,8 @@ if TYPE_CHECKING:
 
     from awaitsee.exercise import YourTurn, exercise
     from awaitsee.observe import Observation, observe
-    from awaitsee.observe.chart import chart
+    from awaitsee.observe.chart import chart, raster
+    from awaitsee.observe.heatmap import heatmap
     from awaitsee.observe.simulation import Deadlock, OutOfTime, Simulation, SimulationError, Stuck, simulate
     from awaitsee.observe.timeline import compare
     from awaitsee.practice import Fault, LocalModel, PracticeServer, local_model, practice_server
@@ -36,9 +37,11 @@ __all__ = [
     "chart",
     "compare",
     "exercise",
+    "heatmap",
     "local_model",
     "observe",
     "practice_server",
+    "raster",
     "simulate",
 ]
 
@@ -51,9 +54,11 @@ _HOMES = {
     "chart": "awaitsee.observe.chart",
     "compare": "awaitsee.observe.timeline",
     "exercise": "awaitsee.exercise",
+    "heatmap": "awaitsee.observe.heatmap",
     "local_model": "awaitsee.practice",
     "observe": "awaitsee.observe",
     "practice_server": "awaitsee.practice",
+    "raster": "awaitsee.observe.chart",
     "simulate": "awaitsee.observe.simulation",
     **dict.fromkeys(("Deadlock", "OutOfTime", "Simulation", "SimulationError", "Stuck"), "awaitsee.observe.simulation"),
 }

@@ -1,4 +1,4 @@
-"""Measured curves: what is refused, what is said, and where things lie on the sheet."""
+"""Measured curves and rasters: what is refused, what is said, and where things lie on the sheet."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from awaitsee import chart
-from awaitsee.observe.sheet import Line, Mark, Text
+from awaitsee import chart, raster
+from awaitsee.observe.sheet import Box, Line, Mark, Text
 
 POINTS = [(1.0, 1.0), (10.0, 7.5), (50.0, 9.0)]
 
@@ -93,3 +93,49 @@ def test_it_is_saved_as_a_page_without_a_table_of_lanes(tmp_path: Path) -> None:
     chart({"a <b>": POINTS}, "A & B", x="x", y="y").save(tmp_path / "chart.html")
     page = (tmp_path / "chart.html").read_text(encoding="utf-8")
     assert "<table" not in page and "A &amp; B" in page and "a <b>" not in page
+
+
+STREAMS = {"one": [0.3, 0.4, 0.5], "two": [0.35, 0.6], "whole": [1.0]}
+
+
+def test_a_raster_names_its_rows_and_holds_no_measured_value() -> None:
+    one = raster(STREAMS, "The finding", x="seconds")
+    other = raster(
+        {name: [1.2 * moment for moment in row] for name, row in STREAMS.items()}, "The finding", x="seconds"
+    )
+    assert repr(one) == repr(other) == 'Raster "The finding": seconds; one, two, whole'
+    assert one.png != other.png and one.png == raster(STREAMS, "The finding", x="seconds").png
+
+
+def test_a_raster_has_a_row_for_each_name_a_dot_at_its_first_moment_and_a_stroke_at_each_other() -> None:
+    items = raster(STREAMS, x="seconds").sheet.items
+    dots = [item for item in items if isinstance(item, Mark)][:-1]
+    assert [dot.y for dot in dots] == sorted({dot.y for dot in dots}) and len(dots) == len(STREAMS)
+    assert dots[0].x < dots[1].x < dots[2].x
+    strokes = [item for item in items if isinstance(item, Line) and item.order == 4][:-1]
+    assert [sum(math.isclose((each.y0 + each.y1) / 2, dot.y, abs_tol=0.01) for each in strokes) for dot in dots] == [
+        2,
+        1,
+        0,
+    ]
+    bars = [item for item in items if isinstance(item, Box) and item.look == "waiting"][:-1]
+    assert all(math.isclose(bar.x + bar.width, dot.x, abs_tol=0.01) for bar, dot in zip(bars, dots, strict=True))
+
+
+def test_a_raster_of_moments_at_zero_can_be_drawn() -> None:
+    assert raster({"a": [0.0]}, x="seconds").png.startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ({}, "nothing to draw"),
+        ({"a": []}, "nothing to draw"),
+        ({"a": [-0.1]}, "from 0 on, in order"),
+        ({"a": [0.2, 0.1]}, "from 0 on, in order"),
+        ({"a": [math.nan]}, "from 0 on, in order"),
+    ],
+)
+def test_a_raster_that_cannot_be_drawn_is_refused(rows: dict[str, list[float]], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        raster(rows, x="seconds")

@@ -1,4 +1,4 @@
-"""`chart`: measured curves in the timelines' style, for figures such as throughput against concurrency."""
+"""Figures of what was measured, in the timelines' style: `chart` draws curves, `raster` moments in rows."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ HEIGHT = 2.3
 DOT = 0.085
 LINE = 0.17
 MOST_TICKS = 6
+ROW = 0.27
+STROKE = 0.15
 # The shapes set the curves apart in grey, where the colours may not; the words at their ends do everywhere.
 CURVES = (("dot", style.RUNNING), ("square", "#2f7fbf"), ("triangle", style.HELD), ("diamond", "#1f6b55"))
 
@@ -108,11 +110,7 @@ def _compose(
     measure: Measure,
 ) -> Sheet:
     sheet = Sheet(width)
-    top = MARGIN
-    if title:
-        words = shorten(title, width - 2 * MARGIN, style.TITLE_SIZE, measure, bold=True)
-        sheet.add(Text(MARGIN, top + 0.11, words, style.TITLE_SIZE, bold=True))
-        top += 0.33
+    top = _add_title(sheet, title, measure)
     sheet.add(Text(MARGIN, top + 0.08, y, style.TEXT_SIZE, style.SOFT))
     top += 0.28
     bottom = top + HEIGHT
@@ -144,6 +142,15 @@ def _compose(
     sheet.height = snap(bottom + 0.35 + 0.08 + MARGIN)
     sheet.items.insert(0, Box(0, 0, sheet.width, sheet.height, "card"))
     return sheet
+
+
+def _add_title(sheet: Sheet, title: str, measure: Measure) -> float:
+    """Write the title, if there is one, and return where the rest begins."""
+    if not title:
+        return MARGIN
+    words = shorten(title, sheet.width - 2 * MARGIN, style.TITLE_SIZE, measure, bold=True)
+    sheet.add(Text(MARGIN, MARGIN + 0.11, words, style.TITLE_SIZE, bold=True))
+    return MARGIN + 0.33
 
 
 def _x_scale(places: Sequence[float], left: float, right: float, log_x: bool) -> _Scale:
@@ -183,3 +190,69 @@ def _draw_curves(
         limit = heights[index] - LINE
     for height, (_, at, name, colour) in zip(heights, ends, strict=True):
         sheet.add(Text(at + 0.14, height, name, style.TEXT_SIZE, colour, bold=True))
+
+
+def raster(rows: Mapping[str, Sequence[float]], title: str = "", *, x: str, width: float = 10.0) -> Picture:
+    """Draw moments as upright strokes, a row for each name: a bar up to the first, a dot at it, a stroke at each other.
+
+    Args:
+        rows: the moments of each row, from 0 on and in order, by the row's name.
+        title: the finding that the figure shows.
+        x: what the axis measures, with its unit.
+        width: inches; text keeps its size.
+
+    Raises:
+        ValueError: there is nothing to draw, or a moment is negative, out of order or not a finite number.
+    """
+    from awaitsee.observe import drawing
+
+    named = {name: list(moments) for name, moments in rows.items()}
+    if not named or not all(named.values()):
+        raise ValueError('There is nothing to draw: give each row its moments, as in raster({"stream": [0.3, 0.4]}).')
+    for name, moments in named.items():
+        if not all(math.isfinite(moment) and moment >= 0 for moment in moments) or moments != sorted(moments):
+            raise ValueError(f"The moments of {name!r} must be finite numbers from 0 on, in order.")
+    head = f'Raster "{title}": ' if title else "Raster: "
+    return Picture(
+        f"{head}{x}; {', '.join(named)}", title, _compose_raster(named, title, x, width, drawing.measure), ()
+    )
+
+
+def _compose_raster(rows: Mapping[str, list[float]], title: str, x: str, width: float, measure: Measure) -> Sheet:
+    sheet = Sheet(width)
+    top = _add_title(sheet, title, measure)
+    names = {name: shorten(name, 0.33 * width, style.TEXT_SIZE, measure) for name in rows}
+    last = max(moments[-1] for moments in rows.values()) or 1.0
+    ticks = [tick for tick in _round_ticks(last) if tick <= last]
+    left = MARGIN + max(measure(name, style.TEXT_SIZE, False) for name in names.values()) + 0.2
+    across = _Scale(0.0, last, left, width - MARGIN - 0.1)
+    bottom = top + ROW * len(rows) + 0.04
+    for tick in ticks:
+        at = across.at(tick)
+        sheet.add(Line(at, top, at, bottom, style.GRID, 0.8))
+        sheet.add(Text(at, bottom + 0.13, f"{tick:g}", style.SMALL_SIZE, style.SOFT, align="center"))
+    sheet.add(Line(left, bottom, across.stop, bottom, style.RULE, 0.8))
+    for index, (name, moments) in enumerate(rows.items()):
+        middle = snap(top + ROW * (index + 0.5))
+        sheet.add(Text(MARGIN, middle, names[name], style.TEXT_SIZE))
+        first = across.at(moments[0])
+        if first > left:
+            sheet.add(Box(left, middle - 0.05, first - left, 0.1, "waiting"))
+        for moment in moments[1:]:
+            at = across.at(moment)
+            sheet.add(Line(at, middle - STROKE / 2, at, middle + STROKE / 2, style.RUNNING, 1.1, order=4))
+        sheet.add(Mark(first, middle, 1.4 * DOT, "dot", style.HELD))
+    sheet.add(Text((left + across.stop) / 2, bottom + 0.35, x, style.TEXT_SIZE, style.SOFT, align="center"))
+    at, middle = left, snap(bottom + 0.62)
+    for what in ("nothing yet", "the first", "each further one"):
+        if what == "nothing yet":
+            sheet.add(Box(at, middle - 0.05, 0.24, 0.1, "waiting"))
+        elif what == "the first":
+            sheet.add(Mark(at + 0.12, middle, 1.4 * DOT, "dot", style.HELD))
+        else:
+            sheet.add(Line(at + 0.12, middle - STROKE / 2, at + 0.12, middle + STROKE / 2, style.RUNNING, 1.1, order=4))
+        sheet.add(Text(at + 0.32, middle, what, style.SMALL_SIZE, style.SOFT))
+        at += 0.32 + measure(what, style.SMALL_SIZE, False) + 0.3
+    sheet.height = snap(middle + 0.08 + MARGIN)
+    sheet.items.insert(0, Box(0, 0, sheet.width, sheet.height, "card"))
+    return sheet
