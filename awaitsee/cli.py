@@ -28,7 +28,7 @@ def install() -> None:
     except InstallFailed as failure:
         typer.echo(failure, err=True)
         raise typer.Exit(1) from None
-    typer.echo("The real model is installed: lesson 13 uses it, and AWAITSEE_PROVIDER=local every lesson.")
+    typer.echo("The real model is installed: lesson 13 measures it; with AWAITSEE_PROVIDER=local cells talk to it.")
 
 
 @model.command()
