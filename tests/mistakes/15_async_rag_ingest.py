@@ -5,21 +5,6 @@ from tests.answers import right, wrong
 ANSWERS = [
     wrong(
         "15.1",
-        "on the loop",
-        "none read on the loop; saw 9",
-        """
-async def read_all(names, limit):
-    texts, failures = {}, {}
-    for name in names:
-        try:
-            texts[name] = read_document(name)
-        except ValueError as error:
-            failures[name] = error
-    return texts, failures
-""",
-    ),
-    wrong(
-        "15.1",
         "one after the other in threads",
         "3 at the same time; saw 1",
         """
@@ -124,25 +109,17 @@ async def read_all(names, limit):
 """,
     ),
     wrong(
-        "15.2",
-        "all pages first",
-        "few in memory; saw 800 chunks",
+        "15.1",
+        "messages instead of exceptions",
+        "and the failure, as an exception; saw",
         """
-async def ingest(library, at_once):
-    chunks = []
-    pages = library.pages()
-    while (page := await asyncio.to_thread(next, pages, None)) is not None:
-        chunks += library.split(page)
-    batches = [chunks[start : start + 16] for start in range(0, len(chunks), 16)]
-    slots = asyncio.Semaphore(at_once)
+async def read_all(names, limit):
+    async def read(name):
+        return await asyncio.to_thread(read_document, name)
 
-    async def work(batch):
-        async with slots:
-            library.add(batch, await embedder.aembed_documents(batch))
-
-    async with asyncio.TaskGroup() as group:
-        for batch in batches:
-            group.create_task(work(batch))
+    pairs = dict(zip(names, await bounded_map(read, names, limit)))
+    failures = {name: str(each) for name, each in pairs.items() if isinstance(each, Exception)}
+    return {name: each for name, each in pairs.items() if name not in failures}, failures
 """,
     ),
     wrong(
@@ -323,6 +300,33 @@ async def ingest(library, at_once):
 """,
     ),
     wrong(
+        "15.2",
+        "gather leaves the others waiting when one fails",
+        "and nothing is left running then; saw",
+        """
+async def ingest(library, at_once):
+    batches = asyncio.Queue(maxsize=at_once)
+
+    async def collect():
+        pages, waiting = library.pages(), []
+        while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            waiting += library.split(page)
+            if len(waiting) >= 16:
+                await batches.put(waiting[:16])
+                waiting = waiting[16:]
+        if waiting:
+            await batches.put(waiting)
+        for _ in range(at_once):
+            await batches.put(None)
+
+    async def work():
+        while (batch := await batches.get()) is not None:
+            library.add(batch, await embedder.aembed_documents(batch))
+
+    await asyncio.gather(collect(), *(work() for _ in range(at_once)))
+""",
+    ),
+    wrong(
         "15.3",
         "one commit at the end",
         "after an exception: three batches saved; saw 0",
@@ -452,6 +456,26 @@ async def ingest_into(path, texts, size):
             await db.executemany("INSERT INTO chunks VALUES (?, ?)", rows)
             await db.commit()
             embedded += len(batch)
+""",
+    ),
+    wrong(
+        "15.3",
+        "one commit in finally, which a power cut does not run",
+        "before a cancellation: they were on the disk; saw 0 rows",
+        """
+async def ingest_into(path, texts, size):
+    async with aiosqlite.connect(path) as db:
+        done = {row[0] for row in await db.execute_fetchall("SELECT id FROM chunks")}
+        todo = [id for id in texts if id not in done]
+        try:
+            for start in range(0, len(todo), size):
+                ids = todo[start : start + size]
+                vectors = await embedder.aembed_documents([texts[id] for id in ids])
+                rows = [(id, json.dumps(vector)) for id, vector in zip(ids, vectors)]
+                await db.executemany("INSERT INTO chunks VALUES (?, ?)", rows)
+        finally:
+            await db.commit()
+    return len(todo)
 """,
     ),
     wrong(
@@ -600,6 +624,32 @@ async def add_files(files, embed, store, limit):
     for result in results:
         if isinstance(result, Exception):
             raise result
+""",
+    ),
+    wrong(
+        "15.4",
+        "skips what failed",
+        "a failure is raised; saw None",
+        """
+async def add_files(files, embed, store, limit):
+    entries = []
+    for chunks, vectors in zip(files.values(), await bounded_map(embed, files.values(), limit)):
+        if not isinstance(vectors, Exception):
+            entries += zip(chunks, vectors)
+    await store.aadd(entries)
+""",
+    ),
+    right(
+        "15.4",
+        "everything embedded, then written once",
+        """
+async def add_files(files, embed, store, limit):
+    entries = []
+    for chunks, vectors in zip(files.values(), await bounded_map(embed, files.values(), limit)):
+        if isinstance(vectors, Exception):
+            raise vectors
+        entries += zip(chunks, vectors)
+    await store.aadd(entries)
 """,
     ),
 ]
