@@ -22,13 +22,19 @@ class LoadKernelScheduling(LoadFileScheduling):  # type: ignore[misc]
         return f"{file} {answer[1]}" if answer else file
 
 
-# What takes longest begins first, so that no worker is busy alone at the end.
-_FIRST = ("tests/test_browser.py", "tests/test_exercises.py", "tests/test_start.py")
+_LESSON = re.compile(r"notebooks/(\d\d)_")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    files = {name: place for place, name in enumerate(_FIRST)}
-    items.sort(key=lambda item: files.get(item.nodeid.split("::")[0], len(files)))
+    """Begin with what takes longest, so that no worker is busy alone at the end: the later a lesson, the longer."""
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        lesson = _LESSON.match(item.nodeid) or _ANSWER.match(item.nodeid)
+        if lesson:
+            return 1, -int(lesson[1])
+        return {"tests/test_browser.py": 0, "tests/test_start.py": 2}.get(item.nodeid.split("::")[0], 3), 0
+
+    items.sort(key=place)
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> LoadKernelScheduling | None:

@@ -951,29 +951,21 @@ def lab(arguments: "list[str]") -> int:
 
 def workers() -> "list[str]":
     """More workers than the two cores that CI has: most tests wait for something."""
-    return ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+    return ["-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
-def check_commands(arguments: "list[str]") -> "list[list[str]]":
-    """The calls of pytest that make up `test`: the tests, then every lesson run again with nbval.
+def check_command(arguments: "list[str]") -> "list[str]":
+    """The call of pytest that makes up `test`: the tests, and every lesson run again with nbval, side by side.
 
-    The exercises, unsolved and solved, are run by the tests, which compare as nbval does. Options go to both calls;
-    paths choose what is run.
+    The exercises, unsolved and solved, are run by the tests, which compare as nbval does. Options are handed on; paths
+    choose what is run.
     """
     paths = [argument for argument in arguments if (ROOT / argument.split("::")[0]).exists()]
     options = [argument for argument in arguments if argument not in paths]
-    built = ("notebooks", "solutions", "exercises")
-    chosen = [path for path in paths if path.split("/")[0] in built]
-    tests = [path for path in paths if path not in chosen]
-    notebooks = chosen if paths else [name for name in built[:1] if list((ROOT / name).glob("*.ipynb"))]
-    commands = []
-    if tests or not paths:
-        commands.append(["-m", "pytest", *workers(), *options, *(tests or ["tests"])])
-    if notebooks:
-        nbval = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval_sanitize.cfg"]
-        nbval += ["--nbval-cell-timeout=60", "-p", "no:cacheprovider"]
-        commands.append(["-m", "pytest", *nbval, *workers(), *options, *notebooks])
-    return commands
+    lessons = ["notebooks"] if list((ROOT / "notebooks").glob("*.ipynb")) else []
+    nbval = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval_sanitize.cfg"]
+    nbval += ["--nbval-cell-timeout=60", "-p", "no:cacheprovider"]
+    return ["-m", "pytest", *workers(), *nbval, *options, *(paths or ["tests", *lessons])]
 
 
 def lint_commands() -> "list[list[str]]":
@@ -1023,14 +1015,9 @@ def run(command: "list[str]", environment: "dict[str, str]") -> int:
         raise
 
 
-def run_all(commands: "list[list[str]]", environment: "dict[str, str]", nothing_is_fine: bool = False) -> int:
-    """Run every command, whatever the others return; the first exit code that is not 0.
-
-    With `nothing_is_fine`, pytest's 5 (no test chosen) counts only if every command returns it.
-    """
+def run_all(commands: "list[list[str]]", environment: "dict[str, str]") -> int:
+    """Run every command, whatever the others return; the first exit code that is not 0."""
     codes = [run(command, environment) for command in commands]
-    if nothing_is_fine and any(code != 5 for code in codes):
-        codes = [code for code in codes if code != 5]
     return next((code for code in codes if code != 0), 0)
 
 
@@ -1038,7 +1025,7 @@ def test(arguments: "list[str]") -> int:
     set_up()
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="awaitsee-", ignore_cleanup_errors=True) as folder:
-        code = run_all(check_commands(arguments), check_environment(folder), nothing_is_fine=bool(arguments))
+        code = run(check_command(arguments), check_environment(folder))
     took = f"after {time.monotonic() - began:.0f} s"
     say(f"Every check passed {took}." if code == 0 else f"Some checks failed {took}: see above (exit code {code}).")
     return code

@@ -1086,41 +1086,35 @@ def test_lab_that_cannot_start_says_where_to_look(start: Any, monkeypatch: pytes
 
 
 def test_checks_are_the_tests_and_every_lesson(start: Any) -> None:
-    assert [command[-1] for command in start.check_commands([])] == ["tests"]
-    write_notebook(start.ROOT / "notebooks/00.ipynb", "x")
-    write_notebook(start.ROOT / "solutions/00.ipynb", "x")
-    write_notebook(start.ROOT / "my/notebooks/00.ipynb", "x")
-    tests, notebooks = start.check_commands([])
-    assert tests == ["-m", "pytest", "-n", "4", "--dist", "loadfile", "--no-loadscope-reorder", "tests"]
-    assert notebooks[-1] == "notebooks" and "solutions" not in notebooks, "the tests run the solutions"
-    assert {"--nbval", "--nbval-current-env", "--nbval-cell-timeout=60", "loadfile"} <= set(notebooks)
-    assert not [word for word in tests + notebooks if word.startswith("my")]
+    assert start.check_command([])[-1] == "tests"
+    for folder in ("notebooks", "solutions", "my/notebooks"):
+        write_notebook(start.ROOT / f"{folder}/00.ipynb", "x")
+    command = start.check_command([])
+    assert command[:2] == ["-m", "pytest"]
+    assert command[-2:] == ["tests", "notebooks"], "the tests run the solutions"
+    assert {"--nbval", "--nbval-current-env", "--nbval-cell-timeout=60", "loadfile"} <= set(command)
 
 
-def test_options_go_to_both_and_paths_choose(start: Any) -> None:
+def test_options_are_handed_on_and_paths_choose(start: Any) -> None:
     write_notebook(start.ROOT / "notebooks/00.ipynb", "x")
     (start.ROOT / "tests").mkdir()
     (start.ROOT / "tests/test_a.py").touch()
-    assert [command[-2:] for command in start.check_commands(["-x"])] == [["-x", "tests"], ["-x", "notebooks"]]
-    (only,) = start.check_commands(["tests/test_a.py::test_b", "-x"])
-    assert only[-2:] == ["-x", "tests/test_a.py::test_b"]
-    (only,) = start.check_commands(["notebooks/00.ipynb"])
-    assert "--nbval" in only and only[-1] == "notebooks/00.ipynb"
+    assert start.check_command(["-x"])[-3:] == ["-x", "tests", "notebooks"]
+    assert start.check_command(["tests/test_a.py::test_b", "-x"])[-2:] == ["-x", "tests/test_a.py::test_b"]
+    assert start.check_command(["notebooks/00.ipynb"])[-1] == "notebooks/00.ipynb"
 
 
 @pytest.mark.parametrize(
-    ("codes", "chosen", "verdict"),
+    ("codes", "verdict"),
     [
-        ([0, 0], False, 0),
-        ([1, 0], False, 1),
-        ([0, 2], False, 2),
-        ([3, 1], False, 3),
-        ([5, 0], True, 0),
-        ([5, 5], True, 5),
+        ([0, 0], 0),
+        ([1, 0], 1),
+        ([0, 2], 2),
+        ([3, 1], 3),
     ],
 )
 def test_every_check_runs_and_the_first_failure_counts(
-    start: Any, monkeypatch: pytest.MonkeyPatch, codes: list[int], chosen: bool, verdict: int
+    start: Any, monkeypatch: pytest.MonkeyPatch, codes: list[int], verdict: int
 ) -> None:
     ran: list[int] = []
 
@@ -1129,7 +1123,7 @@ def test_every_check_runs_and_the_first_failure_counts(
         return ran[-1]
 
     monkeypatch.setattr(start, "run", run)
-    assert start.run_all([[str(code)] for code in codes], {}, nothing_is_fine=chosen) == verdict
+    assert start.run_all([[str(code)] for code in codes], {}) == verdict
     assert ran == codes
 
 
