@@ -951,7 +951,7 @@ def lab(arguments: "list[str]") -> int:
 
 def workers() -> "list[str]":
     """More workers than the two cores that CI has: most tests wait for something."""
-    return ["-n", "4", "--dist", "loadfile", "--no-loadscope-reorder"]
+    return ["-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 def check_command(arguments: "list[str]") -> "list[str]":

@@ -247,13 +247,17 @@ LONG_CELL = "\n".join(
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="Python 3.12 parses while it parses")
 def test_bare_kernel_does_not_answer_when_garbage_parses_code() -> None:
-    kernel = Kernel(extension=False)
-    try:
-        kernel.run(GARBAGE)
-        run = kernel.run(LONG_CELL + "\nawait __import__('asyncio').sleep(0)", limit=1.5)
-    finally:
-        kernel.close()
-    assert run.status == "no reply", mended("cells that are parsed while garbage is collected", "repair_parse")
+    # whether the collector runs in the middle of the parser is a matter of luck, mostly good
+    for _ in range(5):
+        kernel = Kernel(extension=False)
+        try:
+            kernel.run(GARBAGE)
+            run = kernel.run(LONG_CELL + "\nawait __import__('asyncio').sleep(0)", limit=1.5)
+        finally:
+            kernel.close()
+        if run.status == "no reply":
+            return
+    pytest.fail(mended("cells that are parsed while garbage is collected", "repair_parse"))
 
 
 def test_garbage_that_parses_code_while_a_cell_is_parsed() -> None:
