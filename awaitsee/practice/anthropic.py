@@ -6,12 +6,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from functools import lru_cache
 from typing import Any
 
 from . import model
 from .anthropic_request import MAX_OUTPUT, MessagesRequest, read_messages, required, string
-from .exchange import CACHED_ANSWERS, CACHED_BODY, Call, Exchange, count_prompt_tokens, exchange
+from .exchange import Call, Exchange, count_prompt_tokens, exchange, remembered
 from .wire import Answer, Incoming, Limit, Piece, Reason, Refusal, Route, Words, read_json
 
 CREATED = "2026-01-01T00:00:00Z"
@@ -170,9 +169,7 @@ def _answer(body: Mapping[str, Any]) -> Answer:
 
 
 def _message(incoming: Incoming) -> Answer:
-    # the model is a pure function, and retries and load tests send the same bytes again and again
-    work_out = _work_out_once if len(incoming.body) <= CACHED_BODY else _work_out
-    worked = work_out(incoming.body, _version(incoming))
+    worked = _work_out(incoming.body, _version(incoming))
     request = worked.request
     return Answer(
         body=b"" if request.stream else worked.message(incoming.id),
@@ -193,12 +190,10 @@ def _count(incoming: Incoming) -> Answer:
     return Answer(body=json.dumps(answer).encode(), model=model.MODEL_NAME, text=request.text)
 
 
+@remembered
 def _work_out(body: bytes, version: str) -> _Worked:
     request = read_messages(_read(body), version)
     return _Worked(request, exchange(request.prompt, request.stop))
-
-
-_work_out_once = lru_cache(CACHED_ANSWERS)(_work_out)
 
 
 def _read(body: bytes) -> dict[str, Any]:

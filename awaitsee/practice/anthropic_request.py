@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 
 from . import model
 from .exchange import MAX_NESTING, nesting, schema_excess
-from .wire import Refusal
+from .wire import Refusal, short
 
 MAX_OUTPUT = 64_000
 """The most that `max_tokens` may be."""
@@ -141,13 +140,8 @@ def _boolean(body: Mapping[str, Any], name: str, where: str) -> bool:
 def _wrong_tag(where: str, value: object, tags: Sequence[str]) -> Refusal:
     expected = ", ".join(f"'{tag}'" for tag in tags)
     return invalid(
-        where, f"Input tag {_short(value)} found using 'type' does not match any of the expected tags: {expected}"
+        where, f"Input tag {short(value)} found using 'type' does not match any of the expected tags: {expected}"
     )
-
-
-def _short(value: object) -> str:
-    text = repr(value) if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 # --- names and options
@@ -204,7 +198,7 @@ def _max_tokens(body: Mapping[str, Any]) -> int:
     if value > MAX_OUTPUT:
         raise invalid(
             "max_tokens",
-            f"{_short(value)} > {MAX_OUTPUT}, which is the maximum allowed number of output tokens for "
+            f"{short(value)} > {MAX_OUTPUT}, which is the maximum allowed number of output tokens for "
             f"{model.MODEL_NAME}",
         )
     return value
@@ -247,7 +241,7 @@ def _messages(body: Mapping[str, Any]) -> tuple[model.Message, ...]:
         _no_more(entry, {"content", "role"}, where)
         if role not in _ROLES:
             expected = "'user', 'assistant' or 'system'"
-            raise invalid(where + ".role", f"Input should be {expected}, but it is {_short(role)}")
+            raise invalid(where + ".role", f"Input should be {expected}, but it is {short(role)}")
         blocks = _content(role, required(entry, "content", f"{where}.content"), where, last=index == len(entries) - 1)
         results = _results(blocks, open_calls, where)
         _check_answered(open_calls, results, index - 1)
@@ -388,7 +382,7 @@ def _tool(entry: object, where: str) -> model.Tool:
     if given.get("type") not in (None, "custom"):
         raise invalid(
             f"{where}.type",
-            f"{_short(given['type'])} is not offered here: the practice server has no tools of its own. Define the "
+            f"{short(given['type'])} is not offered here: the practice server has no tools of its own. Define the "
             "tool yourself, with 'name', 'description' and 'input_schema'.",
         )
     where = f"{where}.custom"
@@ -420,7 +414,7 @@ def _tool_choice(body: Mapping[str, Any], tools: Sequence[model.Tool]) -> tuple[
         return _CHOICES[kind], parallel
     name = string(required(choice, "name", "tool_choice.tool.name"), "tool_choice.tool.name")
     if name not in [tool.name for tool in tools]:
-        raise Refusal(400, f"Tool {_short(name)} not found in provided tools")
+        raise Refusal(400, f"Tool {short(name)} not found in provided tools")
     return name, parallel
 
 

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TypeVar
 
 from . import model
 
+T = TypeVar("T")
+
 CACHED_ANSWERS = 512
-"""How many answers each wire format remembers: retries and load tests send the same bytes again and again."""
+"""How many answers each route remembers."""
 CACHED_BODY = 32 * 2**10
 """Larger requests are worked out anew each time, so that a cache stays below 16 MB."""
 MAX_NESTING = 100
@@ -42,6 +46,19 @@ class Exchange:
     """The stop sequence that ended the reply."""
     input_tokens: int
     output_tokens: int
+
+
+def remembered(work_out: Callable[..., T]) -> Callable[..., T]:
+    """Let a function of a request's body remember its last answers.
+
+    The model is a pure function, and retries and load tests send the same bytes again and again.
+    """
+    once = lru_cache(CACHED_ANSWERS)(work_out)
+
+    def answered(body: bytes, *rest: str) -> T:
+        return (once if len(body) <= CACHED_BODY else work_out)(body, *rest)
+
+    return answered
 
 
 def exchange(prompt: model.Prompt, stop: Sequence[str] = ()) -> Exchange:

@@ -6,11 +6,10 @@ import hashlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import lru_cache
 from typing import Any
 
 from . import model
-from .exchange import CACHED_ANSWERS, CACHED_BODY, Call, Exchange, exchange
+from .exchange import Call, Exchange, exchange, remembered
 from .ollama_request import (
     EmbedRequest,
     Struct,
@@ -72,8 +71,8 @@ class Ollama:
     def routes(self) -> Mapping[tuple[str, str], Route]:
         """Return its routes by method and path."""
         return {
-            ("POST", "/api/chat"): lambda incoming: _text(incoming, _chat, _chat_once),
-            ("POST", "/api/generate"): lambda incoming: _text(incoming, _generate, _generate_once),
+            ("POST", "/api/chat"): lambda incoming: _chat(incoming.body).answer(),
+            ("POST", "/api/generate"): lambda incoming: _generate(incoming.body).answer(),
             ("POST", "/api/embed"): _embed,
             ("POST", "/api/embeddings"): _embeddings,
             ("GET", "/api/tags"): _tags,
@@ -105,22 +104,14 @@ def _answer(body: Mapping[str, Any], **details: Any) -> Answer:
 # --- chat and generate
 
 
-def _text(incoming: Incoming, work_out: Callable[[bytes], _Worked], once: Callable[[bytes], _Worked]) -> Answer:
-    # the model is a pure function, and retries and load tests send the same bytes again and again
-    worked = (once if len(incoming.body) <= CACHED_BODY else work_out)(incoming.body)
-    return worked.answer()
-
-
+@remembered
 def _chat(body: bytes) -> _Worked:
     return _Worked(read_chat(body), _message)
 
 
+@remembered
 def _generate(body: bytes) -> _Worked:
     return _Worked(read_generate(body), _response)
-
-
-_chat_once = lru_cache(CACHED_ANSWERS)(_chat)
-_generate_once = lru_cache(CACHED_ANSWERS)(_generate)
 
 
 def _message(text: str, calls: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,11 +7,10 @@ import json
 import math
 import struct
 from collections.abc import Mapping, Sequence
-from functools import lru_cache
 from typing import Any, TypeGuard
 
 from . import model
-from .exchange import CACHED_ANSWERS, CACHED_BODY, Call, Exchange, exchange
+from .exchange import Call, Exchange, exchange, remembered
 from .openai_request import ChatRequest, integer, invalid, read_chat, required, wrong_type
 from .wire import TOO_LARGE, Answer, Incoming, Limit, Piece, Reason, Refusal, Route, Words, read_json
 
@@ -162,9 +161,7 @@ def _answer(body: Mapping[str, Any]) -> Answer:
 
 
 def _chat(incoming: Incoming) -> Answer:
-    # the model is a pure function, and retries and load tests send the same bytes again and again
-    work_out = _work_out_once if len(incoming.body) <= CACHED_BODY else _work_out
-    worked = work_out(incoming.body)
+    worked = _work_out(incoming.body)
     chat = worked.chat
     return Answer(
         body=b"" if chat.stream else worked.completion(incoming.id),
@@ -177,14 +174,12 @@ def _chat(incoming: Incoming) -> Answer:
     )
 
 
+@remembered
 def _work_out(body: bytes) -> _Worked:
     wanted = read_json(body)
     _check_model(wanted, model.MODEL_NAME)
     chat = read_chat(wanted)
     return _Worked(chat, exchange(chat.prompt, chat.stop))
-
-
-_work_out_once = lru_cache(CACHED_ANSWERS)(_work_out)
 
 
 def _check_model(body: Mapping[str, Any], offered: str) -> None:

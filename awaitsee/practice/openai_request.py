@@ -10,7 +10,7 @@ from typing import Any
 
 from . import model
 from .exchange import MAX_NESTING, nesting, schema_excess
-from .wire import Refusal, describe
+from .wire import Refusal, describe, short
 
 _ROLES = ("system", "developer", "user", "assistant", "tool")
 _NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
@@ -133,14 +133,9 @@ def integer(body: Mapping[str, Any], name: str, least: int, most: int | None = N
     if value < least or (most is not None and value > most):
         bounds = f">= {least}" if most is None else f"between {least} and {most}"
         raise invalid(
-            f"Invalid '{name}': expected a value {bounds}, but got {_short(value)} instead.", name, "invalid_value"
+            f"Invalid '{name}': expected a value {bounds}, but got {short(value)} instead.", name, "invalid_value"
         )
     return value
-
-
-def _short(value: object) -> str:
-    text = repr(value) if isinstance(value, str) else json.dumps(value)
-    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def _boolean(body: Mapping[str, Any], name: str, *, default: bool = False) -> bool:
@@ -161,7 +156,7 @@ def _check_options(body: Mapping[str, Any]) -> None:
             raise wrong_type(name, "a decimal", value)
         if not least <= value <= most:
             raise invalid(
-                f"Invalid '{name}': expected a value between {least} and {most}, but got {_short(value)} instead.",
+                f"Invalid '{name}': expected a value between {least} and {most}, but got {short(value)} instead.",
                 name,
                 "decimal_above_max_value" if value > most else "decimal_below_min_value",
             )
@@ -201,7 +196,7 @@ def _message(entry: object, where: str) -> model.Message:
     if role not in _ROLES:
         supported = ", ".join(f"'{known}'" for known in _ROLES)
         raise invalid(
-            f"Invalid value: {_short(role)}. Supported values are: {supported}.", f"{where}.role", "invalid_value"
+            f"Invalid value: {short(role)}. Supported values are: {supported}.", f"{where}.role", "invalid_value"
         )
     calls = _calls(entry.get("tool_calls"), f"{where}.tool_calls") if role == "assistant" else ()
     call_id = entry.get("tool_call_id") if role == "tool" else ""
@@ -235,7 +230,7 @@ def _part(part: object, where: str) -> str:
     if kind not in ("text", "refusal"):
         raise invalid(
             f"Invalid value for '{where}.type': the practice model reads parts of type 'text' only, "
-            f"but got {_short(kind)}.",
+            f"but got {short(kind)}.",
             f"{where}.type",
             "invalid_value",
         )
@@ -340,7 +335,7 @@ def _tool(entry: object, where: str) -> model.Tool:
         raise wrong_type(where, "an object", entry)
     if entry.get("type") != "function":
         raise invalid(
-            f"Invalid value for '{where}.type': expected 'function', but got {_short(entry.get('type'))}.",
+            f"Invalid value for '{where}.type': expected 'function', but got {short(entry.get('type'))}.",
             f"{where}.type",
             "invalid_value",
         )
@@ -353,7 +348,7 @@ def _tool(entry: object, where: str) -> model.Tool:
     if not _NAME.fullmatch(name):
         raise invalid(
             f"Invalid '{where}.function.name': expected 1 to 64 letters, digits, underscores or dashes, "
-            f"but got {_short(name)}.",
+            f"but got {short(name)}.",
             f"{where}.function.name",
             "invalid_value",
         )
@@ -379,13 +374,13 @@ def _tool_choice(body: Mapping[str, Any], tools: tuple[model.Tool, ...]) -> str:
         raise invalid(
             "Invalid value for 'tool_choice': expected 'none', 'auto', 'required', or "
             '{"type": "function", "function": {"name": ...}}, '
-            f"but got {_short(choice)}.",
+            f"but got {short(choice)}.",
             "tool_choice",
             "invalid_value",
         )
     if wanted not in [tool.name for tool in tools]:
         raise invalid(
-            f"Invalid value for 'tool_choice': the function {_short(wanted)} is not among the 'tools'.", "tool_choice"
+            f"Invalid value for 'tool_choice': the function {short(wanted)} is not among the 'tools'.", "tool_choice"
         )
     return wanted
 
@@ -409,7 +404,7 @@ def _schema(body: Mapping[str, Any], messages: tuple[model.Message, ...]) -> dic
     if kind != "json_schema":
         raise invalid(
             f"Invalid value for 'response_format.type': expected 'text', 'json_object' or 'json_schema', "
-            f"but got {_short(kind)}.",
+            f"but got {short(kind)}.",
             "response_format.type",
             "invalid_value",
         )

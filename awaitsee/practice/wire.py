@@ -168,6 +168,12 @@ def describe(value: object) -> str:
     return "an array" if isinstance(value, list) else "an object"
 
 
+def short(value: object) -> str:
+    """Write a JSON value for an error message, cut where it is long."""
+    text = repr(value) if isinstance(value, str) else json.dumps(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
