@@ -264,9 +264,12 @@ def write_atomically(path: Path, content: "str | bytes") -> None:
 
 
 def clean_environment(**changes: str) -> "dict[str, str]":
-    """This process's variables without those that would make the Python in .venv look elsewhere, and with `changes`."""
+    """This process's variables without those that would make the Python in .venv look elsewhere, and with `changes`.
+
+    Bytecode is always kept: every kernel and every server is a new process, and would compile the package again.
+    """
     leading_away = {"PYTHONPATH", "PYTHONHOME", "__PYVENV_LAUNCHER__", "AWAITSEE_HANDED_OVER"}
-    leading_away |= {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT"}
+    leading_away |= {"PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PYTHONDONTWRITEBYTECODE"}
     kept = {name: value for name, value in os.environ.items() if name not in leading_away}
     kept.update(changes, PYTHONNOUSERSITE="1")
     return kept

@@ -8,9 +8,22 @@ from awaitsee.observe.observation import (
     Observation,
     Outcome,
     Step,
+    Superstep,
     TaskRecord,
     ThreadCall,
 )
 from awaitsee.observe.recorder import observe
 
-__all__ = ["Block", "Facts", "Lag", "Lane", "Observation", "Outcome", "Step", "TaskRecord", "ThreadCall", "observe"]
+__all__ = [
+    "Block",
+    "Facts",
+    "Lag",
+    "Lane",
+    "Observation",
+    "Outcome",
+    "Step",
+    "Superstep",
+    "TaskRecord",
+    "ThreadCall",
+    "observe",
+]

@@ -33,6 +33,7 @@ class _Panel:
     """When the last thing worth drawing happened."""
     name: str = ""
     requests: bool = False
+    supersteps: bool = False
     strip: bool = True
     most: int = layout.MOST_LANES
     rows: list[Row] = field(default_factory=list)
@@ -141,6 +142,8 @@ class _Composer:
         if self.many:
             self._panel_heading(panel)
         annotations = self._annotate(panel)
+        if panel.supersteps:
+            self._superstep_numbers(panel)
         self.y += 0.03
         grid_top = self.y
         if panel.strip:
@@ -153,6 +156,8 @@ class _Composer:
         self._held(panel, annotations, self.y)
         if panel.requests:
             self._server(panel)
+        if panel.supersteps:
+            self._supersteps(panel, grid_top, self.y)
         self._ending(panel, annotations, top, self.y)
         for seconds, _ in layout.axis(self.end).ticks:
             self.sheet.add(Line(self.x(seconds), grid_top, self.x(seconds), self.y, style.GRID, 0.8, order=1))
@@ -186,6 +191,26 @@ class _Composer:
             self.sheet.add(Text(left, self.y + 0.07 + 0.17 * level, words, style.SMALL_SIZE, colour, bold=True))
         self.y += 0.17 * len(lines)
         return self.y
+
+    def _superstep_numbers(self, panel: _Panel) -> None:
+        """Write each superstep's number over its band, with the word where there is room."""
+        for step in panel.run.supersteps:
+            left, right = self.x(step.start), self.x(step.end)
+            for words in (f"superstep {step.number}", str(step.number)):
+                if self.measure(words, style.SMALL_SIZE, False) + 0.04 < right - left:
+                    middle = (left + right) / 2
+                    self.sheet.add(Text(middle, self.y + 0.07, words, style.SMALL_SIZE, style.SOFT, align="center"))
+                    break
+        self.y += 0.14
+
+    def _supersteps(self, panel: _Panel, top: float, bottom: float) -> None:
+        """Shade every other superstep behind the lanes, and draw a line where each ends: nothing crosses it."""
+        for index, step in enumerate(panel.run.supersteps):
+            left, right = self.x(step.start), self.x(step.end)
+            if index % 2 == 0:
+                self._box(left, top, max(right - left, style.PIXEL), bottom - top, "superstep")
+            for at in (left, right):
+                self.sheet.add(Line(at, top, at, bottom, style.SUPERSTEP, 0.8, order=1))
 
     def _strip(self, panel: _Panel) -> None:
         """Draw how many were in flight, with the peak as the axis's one number."""
@@ -389,18 +414,28 @@ class _Composer:
         self.y = y + 0.08
 
 
-def one_run(run: Run, title: str, measure: Measure, *, requests: bool, internals: bool | None, width: float) -> Sheet:
+def one_run(
+    run: Run,
+    title: str,
+    measure: Measure,
+    *,
+    requests: bool,
+    internals: bool | None,
+    width: float,
+    supersteps: bool = False,
+) -> Sheet:
     """Compose the timeline of one run."""
     lanes = run.lanes(internals=internals)
-    panel = _Panel(run, lanes, layout.last_moment(run, lanes), requests=requests)
+    panel = _Panel(run, lanes, layout.last_moment(run, lanes), requests=requests, supersteps=supersteps)
     return _Composer([panel], title, width, measure).compose()
 
 
-def several_runs(runs: Mapping[str, Run], title: str, measure: Measure, width: float) -> Sheet:
+def several_runs(runs: Mapping[str, Run], title: str, measure: Measure, supersteps: bool, width: float) -> Sheet:
     """Compose several runs on one time axis."""
     panels = []
     most = max(6, MOST_COMPARED // len(runs))
     for name, run in runs.items():
         lanes = run.lanes()
-        panels.append(_Panel(run, lanes, layout.last_moment(run, lanes), name=name, strip=False, most=most))
+        last = layout.last_moment(run, lanes)
+        panels.append(_Panel(run, lanes, last, name=name, supersteps=supersteps, strip=False, most=most))
     return _Composer(panels, title, width, measure).compose()

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Literal, Protocol
 
 from awaitsee.journal import Request
-from awaitsee.observe.observation import Block, Lane, Outcome, Step, TaskRecord, ThreadCall
+from awaitsee.observe.observation import Block, Lane, Outcome, Step, Superstep, TaskRecord, ThreadCall
 
 MOST_LANES = 40
 """More lanes than this fold into a band."""
@@ -51,6 +51,8 @@ class Run(Protocol):
     def peak_tasks(self) -> int: ...
     @property
     def wasted(self) -> int: ...
+    @property
+    def supersteps(self) -> Sequence[Superstep]: ...
     def lanes(self, internals: bool | None = None) -> list[Lane]: ...
 
 

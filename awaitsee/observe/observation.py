@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -43,6 +44,8 @@ class TaskRecord:
     steps: list[Step] = field(default_factory=list)
     internal: bool = False
     """Its code lies in an installed package or the standard library, and so does the code that made it."""
+    superstep: int | None = None
+    """The superstep of LangGraph that it is a node of."""
 
 
 @dataclass(slots=True)
@@ -60,6 +63,21 @@ class ThreadCall:
     error: str = ""
     internal: bool = False
     """A library handed it over for business of its own."""
+    superstep: int | None = None
+    """The superstep of LangGraph that it is a node of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Superstep:
+    """One round of a LangGraph graph: nodes that run together, and that the next round waits for."""
+
+    number: int
+    """As LangGraph counts them, from 1."""
+    start: float
+    end: float
+    """When the last of its nodes ended, in seconds since the run began."""
+    nodes: tuple[str, ...]
+    """The names of the nodes that ran, in order of their start; a node that ran several times stands here as often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +214,36 @@ class Observation:
         """The calls in worker threads, without those that libraries made for themselves."""
         return [call for call in self._facts.threads if self._facts.internals or not call.internal]
 
+    @cached_property
+    def supersteps(self) -> list[Superstep]:
+        """The supersteps of the graph that ran, in order; empty when several graphs ran at once, or none."""
+        records = {task.id: task for task in self.all_tasks}
+
+        def is_outermost(item: TaskRecord | ThreadCall) -> bool:
+            above = item.parent if isinstance(item, TaskRecord) else item.task
+            while above is not None and records[above].superstep is None:
+                above = records[above].parent
+            return item.superstep is not None and above is None
+
+        items: list[TaskRecord | ThreadCall] = [*self.all_tasks, *self.all_threads]
+        nodes = [item for item in items if is_outermost(item)]
+        rounds: list[list[TaskRecord | ThreadCall]] = []
+        for node in sorted(nodes, key=_began):
+            if not rounds or rounds[-1][0].superstep != node.superstep:
+                rounds.append([])
+            rounds[-1].append(node)
+        steps = [
+            Superstep(
+                number=each[0].superstep or 0,
+                start=_began(each[0]),
+                end=max(self.recorded if node.finished is None else node.finished for node in each),
+                nodes=tuple(node.name for node in each),
+            )
+            for each in rounds
+        ]
+        overlapping = any(after.start < before.end for before, after in pairwise(steps))
+        return [] if overlapping else steps
+
     @property
     def requests(self) -> list[Request]:
         """The run's requests from the journals, in order of arrival; `task` is the id of the task that made it."""
@@ -325,6 +373,10 @@ class Observation:
         if self.error is not None:
             parts.append(type(self.error).__name__)
         return f"<Observation: {', '.join(parts)}>"
+
+
+def _began(node: TaskRecord | ThreadCall) -> float:
+    return node.created if isinstance(node, TaskRecord) else node.submitted
 
 
 def _count(number: int, what: str) -> str:

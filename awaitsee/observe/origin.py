@@ -41,6 +41,9 @@ _LANGCHAIN = re.compile(r"[\\/](?:langchain\w*|langgraph)[\\/]")
 # Library functions that LangChain sends to a thread although they do no work for the user there.
 _CHORES = frozenset({"_create_chat_result"})
 
+_SUBGRAPH = "|"
+"""In the place of a checkpoint it stands between a node and what runs inside it."""
+
 _MAX_ARGUMENT = 32
 _MAX_LOOKED_AT = 400
 _MAX_FRAMES = 60
@@ -59,37 +62,55 @@ def owner_of(filename: str) -> Owner:
     return "user"
 
 
-def origin_of(coroutine: object, maker: FrameType | None) -> tuple[str, bool]:
+class Origin(NamedTuple):
+    """What is known about a task at the moment it is made."""
+
+    label: str
+    internal: bool
+    superstep: int | None = None
+    """In which of a graph's supersteps it runs, where it is a node of LangGraph's."""
+
+
+def origin_of(coroutine: object, maker: FrameType | None) -> Origin:
     """Return the label of a task about to be made from `coroutine`, and whether it is a library's own business.
 
     `maker` is the frame that called for the task.
     """
     code: CodeType | None = getattr(coroutine, "cr_code", None)
     if code is not None and owner_of(code.co_filename) == "user":
-        return _label(coroutine, code), False
+        return Origin(_label(coroutine, code), False, _superstep(_inline_node(_first_opaque(maker)[1])))
     arguments = _arguments(coroutine)
     inner = _carried(coroutine, arguments)
     if inner is not None and owner_of(inner.cr_code.co_filename) == "user":
-        return _label(inner, inner.cr_code), False
+        return Origin(_label(inner, inner.cr_code), False)
     via, source = _first_opaque(maker)
     if code is asyncio.to_thread.__code__ and source is not None and owner_of(source.f_code.co_filename) == "user":
         # Named after what runs in the thread, so that both share a lane.
-        return handed_over(arguments["func"], tuple(arguments.get("args", ())), source).label, False
+        return Origin(handed_over(arguments["func"], tuple(arguments.get("args", ())), source).label, False)
     about: Any = inner or coroutine
     if source is not None and owner_of(source.f_code.co_filename) == "user":
-        return _label(about, getattr(about, "cr_code", None)), False
+        return Origin(_label(about, getattr(about, "cr_code", None)), False)
     if code is not None and code.co_name == "arun_with_retry" and _LANGGRAPH.search(code.co_filename):
-        return str(getattr(arguments.get("task"), "name", "node")), False
+        node = arguments.get("task")
+        return Origin(str(getattr(node, "name", "node")), False, _superstep(node))
     node = _inline_node(source)
-    if node:
-        return node, False
+    if node is not None:
+        return Origin(node.name, False, _superstep(node))
     if source is not None and via in _FAN_OUT_CALLS and _FAN_OUT_FILES.search(source.f_code.co_filename):
-        return _piece_label(coroutine, inner, arguments), False
-    return _qualified(coroutine, arguments), True
+        return Origin(_piece_label(coroutine, inner, arguments), False)
+    return Origin(_qualified(coroutine, arguments), True)
 
 
-def _inline_node(frame: FrameType | None) -> str:
-    """Return the name of the graph's node that is about to run, if it has no task yet.
+def _superstep(node: Any) -> int | None:
+    """Return the number of the superstep that a node of the outermost graph runs in, from the node or its config."""
+    config = getattr(node, "config", node)
+    metadata = config.get("metadata", {}) if isinstance(config, dict) else {}
+    step, place = metadata.get("langgraph_step"), metadata.get("langgraph_checkpoint_ns", "")
+    return step if isinstance(step, int) and _SUBGRAPH not in place else None
+
+
+def _inline_node(frame: FrameType | None) -> Any:
+    """Return the graph's node that is about to run, if it has no task yet, else None.
 
     LangGraph runs a node that is alone in its superstep in the graph's own task, and only its function in a new one.
     """
@@ -97,9 +118,9 @@ def _inline_node(frame: FrameType | None) -> str:
         if frame.f_code.co_name == "arun_with_retry":
             caller = frame.f_back
             inline = caller is not None and bool(_LANGGRAPH.search(caller.f_code.co_filename))
-            return str(getattr(frame.f_locals.get("task"), "name", "")) if inline else ""
+            return frame.f_locals.get("task") if inline else None
         frame = frame.f_back
-    return ""
+    return None
 
 
 def _first_opaque(frame: FrameType | None) -> tuple[str, FrameType | None]:
@@ -201,6 +222,7 @@ class Handed(NamedTuple):
 
     label: str
     internal: bool
+    superstep: int | None = None
 
 
 def handed_over(
@@ -219,7 +241,7 @@ def handed_over(
     if hand is not None and _LANGGRAPH.search(hand.f_code.co_filename):
         node = getattr(hand.f_locals.get("self"), "name", None)
         if isinstance(node, str):
-            return Handed(node, internal=False)
+            return Handed(node, False, _superstep(hand.f_locals.get("config")))
     bound = getattr(function, "__self__", None)
     name = _tail(getattr(function, "__qualname__", type(function).__name__))
     tool = getattr(bound, "name", None)

@@ -315,6 +315,7 @@ def _facts(run: Run) -> Facts:
                 finished=_before(call.finished, zero, closed),
                 error=call.error,
                 internal=call.internal,
+                superstep=call.superstep,
             )
             for call in recording.calls
             if run.holds(call)
@@ -368,6 +369,7 @@ def _record(run: Run, track: Track) -> TaskRecord:
         error=error,
         steps=steps,
         internal=track.internal and not is_root,
+        superstep=track.superstep,
     )
 
 

@@ -16,7 +16,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from awaitsee.observe.observation import Outcome
-from awaitsee.observe.origin import origin_of, owner_of, place_in
+from awaitsee.observe.origin import Handed, origin_of, owner_of, place_in
 
 if TYPE_CHECKING:
     from awaitsee.observe.loopwatch import LoopWatch
@@ -61,6 +61,7 @@ class Track:
         "serial",
         "started",
         "steps",
+        "superstep",
     )
 
     def __init__(self, serial: int, run: Run, label: str, internal: bool, parent: Track | None) -> None:
@@ -78,6 +79,7 @@ class Track:
         self.outcome: Outcome = "running"
         self.error = ""
         self.steps = array("d")
+        self.superstep: int | None = None
         self.ref: TaskRef | None = None
         self.coroutine: Coroutine[Any, Any, Any] | None = None
 
@@ -85,12 +87,11 @@ class Track:
 class Call:
     """One function handed to a worker thread. Times are on `perf_counter`."""
 
-    __slots__ = ("error", "finished", "internal", "name", "run", "started", "submitted", "thread", "track")
+    __slots__ = ("error", "finished", "internal", "name", "run", "started", "submitted", "superstep", "thread", "track")
 
-    def __init__(self, run: Run, name: str, internal: bool, track: Track | None) -> None:
+    def __init__(self, run: Run, handed: Handed, track: Track | None) -> None:
         self.run = run
-        self.name = name
-        self.internal = internal
+        self.name, self.internal, self.superstep = handed
         self.track = track
         self.thread = ""
         self.submitted = perf_counter()
@@ -197,8 +198,9 @@ class Run:
         """Note a task that is about to be made."""
         if self.recording.unnamed:
             self.name_the_finished()
-        label, internal = origin_of(coroutine, maker)
-        track = self._new_track(label, internal, self.current_track())
+        origin = origin_of(coroutine, maker)
+        track = self._new_track(origin.label, origin.internal, self.current_track())
+        track.superstep = origin.superstep
         track.coroutine = coroutine
         self.recording.announced.append(track)
         return track
@@ -254,7 +256,7 @@ class Run:
         known = self.live.get(id(task))
         if known is not None:
             return known
-        label, internal = origin_of(task.get_coro(), None)
+        label, internal, _ = origin_of(task.get_coro(), None)
         # The task whose step this is, unless this is the first step that is seen of the task itself.
         parent = self.live.get(id(getattr(self.watch.callback, "__self__", None)))
         track = self._new_track(label, internal, parent)

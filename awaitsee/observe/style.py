@@ -20,6 +20,7 @@ THREAD = "#4fb093"
 HELD = "#d55e00"
 FAILED = "#b3261e"
 CANCELLED = "#c98700"
+SUPERSTEP = "#aab48a"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ LOOKS: dict[str, Look] = {
     "in flight": Look(REQUEST, order=4),
     "alive": Look("#b4c1cd", order=4),
     "thread": Look(THREAD, hatch="\\\\\\", hatch_colour="#ffffff", edge="#1f6b55", order=5),
+    "superstep": Look("#eef1e4", order=1),
     "shade": Look(HELD, alpha=0.16, order=3),
     "running": Look(RUNNING, order=6),
     "held": Look(HELD, hatch="////", hatch_colour="#ffffff", edge="#7a3500", order=7),

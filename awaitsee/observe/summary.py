@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from awaitsee.observe import layout
 from awaitsee.observe.layout import Run, duration
@@ -32,6 +33,14 @@ def held(run: Run) -> list[str]:
     return [f"the loop was held for {duration(block.seconds)} by {block.task}"]
 
 
+def rounds(run: Run) -> list[str]:
+    """Say which nodes each superstep ran, where there are any."""
+    if not run.supersteps:
+        return []
+    nodes = [", ".join(_grouped(step.nodes)) for step in run.supersteps]
+    return [f"{_count(len(nodes), 'superstep')}: {' | '.join(nodes)}"]
+
+
 def trouble(run: Run) -> list[str]:
     """List what went wrong or went on: failures, cancellations, what was left behind or wasted."""
     said = []
@@ -57,21 +66,26 @@ def trouble(run: Run) -> list[str]:
     return said
 
 
-def of_run(run: Run, title: str) -> str:
+def of_run(run: Run, title: str, supersteps: bool = False) -> str:
     """Describe one run in one sentence."""
-    said = _sentence(run)
+    said = _sentence(run, supersteps)
     return f'Timeline "{title}": {said}' if title else f"Timeline: {said}"
 
 
-def of_runs(runs: Mapping[str, Run], title: str) -> str:
+def of_runs(runs: Mapping[str, Run], title: str, supersteps: bool = False) -> str:
     """Describe several runs, a line each."""
     first = f'Timelines "{title}":' if title else "Timelines:"
-    lines = [f"  {name}: {_sentence(run)}" for name, run in runs.items()]
+    lines = [f"  {name}: {_sentence(run, supersteps)}" for name, run in runs.items()]
     return "\n".join([first, *lines])
 
 
-def _sentence(run: Run) -> str:
-    return "; ".join([", ".join(facts(run)), *held(run), *trouble(run)])
+def _sentence(run: Run, supersteps: bool) -> str:
+    return "; ".join([", ".join(facts(run)), *(rounds(run) if supersteps else ()), *held(run), *trouble(run)])
+
+
+def _grouped(names: Iterable[str]) -> list[str]:
+    """Write a name that stands there several times once, with how often: `fetch x 8`."""
+    return [name if times == 1 else f"{name} x {times}" for name, times in Counter(names).items()]
 
 
 def _count(number: int, noun: str) -> str:

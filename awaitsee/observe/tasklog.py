@@ -43,7 +43,7 @@ class TaskLog:
         self, coroutine: Coroutine[Any, Any, Any], maker: FrameType, parent: TaskRecord | None, now: float
     ) -> TaskRecord:
         """Note a task that is about to be made."""
-        label, internal = origin_of(coroutine, maker)
+        label, internal, _ = origin_of(coroutine, maker)
         internal = bool(self.records) and (internal or _is_made_by_wait_for(maker))
         record = TaskRecord(len(self.records), label, None if parent is None else parent.id, now, internal=internal)
         if self._open:

@@ -27,8 +27,7 @@ def _noted(function: Callable[..., Any], arguments: tuple[Any, ...]) -> Call | N
         return None
     track = run.current_track()
     in_users_task = track is not None and not track.internal
-    name, internal = handed_over(function, arguments, sys._getframe(2), in_users_task)
-    call = Call(run, name, internal, track)
+    call = Call(run, handed_over(function, arguments, sys._getframe(2), in_users_task), track)
     run.recording.calls.append(call)
     return call
 

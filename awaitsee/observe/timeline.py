@@ -79,7 +79,13 @@ class Picture:
 
 
 def plot(
-    run: Run, title: str = "", *, requests: bool = False, internals: bool | None = None, width: float = 10.0
+    run: Run,
+    title: str = "",
+    *,
+    requests: bool = False,
+    internals: bool | None = None,
+    supersteps: bool = False,
+    width: float = 10.0,
 ) -> Picture:
     """Draw one run: a lane per task, dark where it ran and light where it waited, on a time axis in seconds.
 
@@ -88,17 +94,22 @@ def plot(
         title: the finding that the figure shows.
         requests: draw the server's view of each request below.
         internals: show the tasks that libraries made for themselves, too; by default as `observe` was told.
+        supersteps: draw the supersteps of a LangGraph graph as bands behind the lanes.
         width: inches; text keeps its size.
     """
     from awaitsee.observe import composer, drawing
 
-    drawn = composer.one_run(run, title, drawing.measure, requests=requests, internals=internals, width=width)
+    drawn = composer.one_run(
+        run, title, drawing.measure, requests=requests, internals=internals, supersteps=supersteps, width=width
+    )
     lanes = tuple(("", lane) for lane in run.lanes(internals=internals))
-    return Picture(summary.of_run(run, title), title, drawn, lanes)
+    return Picture(summary.of_run(run, title, supersteps), title, drawn, lanes)
 
 
-def compare(runs: Mapping[str, Run], title: str = "", *, width: float = 10.0) -> Picture:
+def compare(runs: Mapping[str, Run], title: str = "", *, supersteps: bool = False, width: float = 10.0) -> Picture:
     """Draw several runs below each other on one time axis, each with its label and how long it took.
+
+    With `supersteps` those of a LangGraph graph are bands behind the lanes.
 
     Raises:
         ValueError: there is no run to draw.
@@ -107,9 +118,9 @@ def compare(runs: Mapping[str, Run], title: str = "", *, width: float = 10.0) ->
 
     if not runs:
         raise ValueError('There is nothing to compare; pass at least one run, as in compare({"one by one": run}).')
-    drawn = composer.several_runs(runs, title, drawing.measure, width)
+    drawn = composer.several_runs(runs, title, drawing.measure, supersteps, width)
     lanes = tuple((label, lane) for label, run in runs.items() for lane in run.lanes())
-    return Picture(summary.of_runs(runs, title), title, drawn, lanes)
+    return Picture(summary.of_runs(runs, title, supersteps), title, drawn, lanes)
 
 
 def save(
@@ -119,6 +130,7 @@ def save(
     *,
     requests: bool = False,
     internals: bool | None = None,
+    supersteps: bool = False,
     width: float = 10.0,
 ) -> None:
     """Draw one run like `plot` and write it to a `.png`, `.svg` or self-contained `.html` file.
@@ -126,4 +138,4 @@ def save(
     Raises:
         ValueError: the file's name ends otherwise.
     """
-    plot(run, title, requests=requests, internals=internals, width=width).save(path)
+    plot(run, title, requests=requests, internals=internals, supersteps=supersteps, width=width).save(path)

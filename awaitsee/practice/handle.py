@@ -16,6 +16,7 @@ from urllib.parse import quote
 from ..journal import Bill, Request, register, unregister
 from .child import Child, ChildFailed
 from .environment import Environment, past_proxies
+from .outbox import Mail
 from .providers import ProviderError, RealProvider, real_provider
 from .settings import Fault, Settings
 
@@ -116,6 +117,11 @@ class PracticeServer:
     def bill(self, *, lifetime: bool = False) -> Bill:
         """Return what the requests cost since the last reset, or since the server started."""
         return Bill(**self._call("GET", "bill")["lifetime" if lifetime else "journal"])
+
+    @property
+    def outbox(self) -> list[Mail]:
+        """Every mail that was really sent since the last reset, in order."""
+        return [Mail(**record) for record in self._call("GET", "outbox")]
 
     def __repr__(self) -> str:
         usual = Settings().as_json()

@@ -1,4 +1,4 @@
-"""The routes of the places that tools talk to: /search, /weather, /handbook and /pages."""
+"""The routes of the places that tools talk to: /search, /weather, /handbook, /pages and /mail."""
 
 from __future__ import annotations
 
@@ -7,13 +7,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from . import places
-from .wire import TOO_LARGE, Answer, Incoming, Limit, Reason, Refusal, Route, Words
+from .outbox import FIELDS, KeyReused, Outbox
+from .wire import TOO_LARGE, Answer, Incoming, Limit, Reason, Refusal, Route, Words, read_json, short
 
 MAX_RESULTS = 50
 
 
 class Places:
     """Plain JSON services and a small web site. They need no key and know no rate limits."""
+
+    def __init__(self, outbox: Outbox | None = None) -> None:
+        self._outbox = outbox or Outbox()
 
     metered = False
     words: Mapping[Reason, Words] = {
@@ -33,7 +37,7 @@ class Places:
 
     def takes(self, path: str, headers: Mapping[str, str]) -> bool:
         """Take what begins with the name of a place."""
-        return path.startswith(("/search", "/weather", "/handbook", "/pages"))
+        return path.startswith(("/search", "/weather", "/handbook", "/pages", "/mail"))
 
     def routes(self) -> Mapping[tuple[str, str], Route]:
         """Return its routes by method and path."""
@@ -43,6 +47,7 @@ class Places:
             ("GET", "/handbook"): _handbook,
             ("GET", "/pages"): _page,
             ("GET", "/pages/*"): _page,
+            ("POST", "/mail"): self._mail,
         }
 
     def error(self, refusal: Refusal, request_id: str) -> dict[str, Any]:
@@ -52,6 +57,26 @@ class Places:
     def headers(self, request_id: str, limits: Sequence[Limit]) -> dict[str, str]:
         """Return `x-request-id`."""
         return {"x-request-id": f"req_{request_id}"}
+
+    def _mail(self, incoming: Incoming) -> Answer:
+        """Send a mail: 202 and its id. With an `Idempotency-Key` that was used before: 200, and nothing is sent."""
+        mail = read_json(incoming.body, "The body is not JSON: {problem}.")
+        for name in FIELDS:
+            if not isinstance(mail.get(name), str) or not mail[name].strip():
+                raise Refusal(400, f'A mail is {{"to", "subject", "text"}}, and {name!r} must be some text.')
+        if unknown := sorted(set(mail) - set(FIELDS)):
+            raise Refusal(400, f"A mail has no {short(unknown[0])}: it is {{'to', 'subject', 'text'}}.")
+        key = incoming.headers.get("idempotency-key", "").strip()
+
+        def send() -> Answer:
+            try:
+                sent, duplicate = self._outbox.send(**mail, key=key)
+            except KeyReused:
+                raise Refusal(422, f"The idempotency key {short(key)} was used for another mail.") from None
+            body = json.dumps({"id": sent.id, "duplicate": duplicate}).encode()
+            return Answer(body=body, status=200 if duplicate else 202)
+
+        return Answer(text=" ".join(mail[name] for name in FIELDS), act=send)
 
 
 def _search(incoming: Incoming) -> Answer:

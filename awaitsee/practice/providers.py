@@ -13,6 +13,7 @@ from ..journal import Bill, Price, Request
 from .costs import estimate
 from .environment import Environment
 from .local_model import INSTALL, is_installed, local_model
+from .outbox import Mail
 
 PROVIDERS = ("practice", "openai", "anthropic", "ollama", "local")
 OPENAI_URL = "https://api.openai.com/v1"
@@ -74,6 +75,11 @@ class RealProvider:
     def bill(self, *, lifetime: bool = False) -> Bill:
         """Return an empty bill: the provider's own page has the true one."""
         return Bill(0, 0, 0)
+
+    @property
+    def outbox(self) -> list[Mail]:
+        """Always empty: only the practice server takes mail."""
+        return []
 
     def reset(self) -> None:
         """Do nothing."""

@@ -24,6 +24,7 @@ from .lifeline import live_with_parent
 from .model import MODEL_NAME
 from .ollama import Ollama
 from .openai import EMBEDDING_MODEL, OpenAI
+from .outbox import Outbox
 from .place_routes import Places
 from .settings import Fault
 from .traffic import Fate, RateLimited, Traffic, Visit, retry_headers
@@ -54,7 +55,8 @@ class PracticeApp:
         self.traffic = Traffic()
         self._token = token
         # OpenAI's takes whatever the others leave
-        self._services = services or (Anthropic(), Ollama(), Places(), OpenAI())
+        self._outbox = Outbox()
+        self._services = services or (Anthropic(), Ollama(), Places(self._outbox), OpenAI())
         self._routes: dict[Service, dict[str, dict[str, Route]]] = {}
         for service in self._services:
             known = self._routes[service] = {}
@@ -66,6 +68,7 @@ class PracticeApp:
             ("GET", "journal"): self._journal,
             ("GET", "peak"): self._peak,
             ("GET", "bill"): self._bill,
+            ("GET", "outbox"): self._sent,
             ("GET", "time"): self._time,
         }
 
@@ -103,6 +106,9 @@ class PracticeApp:
         if service.metered and fate.fault is None:
             self._admit(service, answer)
         await self.traffic.enter(visit, metered=service.metered)
+        if answer.act is not None and not _refuses(fate.fault):
+            # before any connection breaks: the client cannot know whether it was done
+            answer = answer.act()
         if fate.fault is not None:
             await _strike(fate.fault, visit, service)
         visit.bill(input_tokens=answer.input_tokens)
@@ -226,6 +232,7 @@ class PracticeApp:
 
     def _reset(self, request: web.BaseRequest, body: bytes) -> object:
         self.traffic.reset()
+        self._outbox.empty()
         return {}
 
     def _journal(self, request: web.BaseRequest, body: bytes) -> object:
@@ -238,12 +245,20 @@ class PracticeApp:
     def _bill(self, request: web.BaseRequest, body: bytes) -> object:
         return {"journal": self.traffic.journal.ledger.record(), "lifetime": self.traffic.lifetime.record()}
 
+    def _sent(self, request: web.BaseRequest, body: bytes) -> object:
+        return self._outbox.record()
+
     def _time(self, request: web.BaseRequest, body: bytes) -> object:
         return {"time": perf_counter()}
 
 
 class _Dropped(Exception):
     """The connection is to break, on purpose."""
+
+
+def _refuses(fault: Fault | None) -> bool:
+    """Tell whether a fault turns the request away, so that nothing is done for it."""
+    return fault is not None and (fault.kind == "quota" or isinstance(fault.kind, int))
 
 
 async def _strike(fault: Fault, visit: Visit, service: Service) -> None:

@@ -48,6 +48,9 @@ class Answer:
     output_tokens: int = 0
     delay: float = 0.0
     """Seconds that this answer takes on top of the server's latency."""
+    act: Callable[[], Answer] | None = None
+    """Does what the request asks for and returns the answer to it; called once the request has its slot, unless a fault
+    refuses it. The answer that it is a field of serves until then."""
 
 
 class Refusal(Exception):
@@ -88,7 +91,8 @@ class Limit:
 
 
 Route = Callable[[Incoming], Answer]
-"""Works out the answer to a request, or raises `Refusal`. It takes no time of its own and keeps no state."""
+"""Works out the answer to a request, or raises `Refusal`. It takes no time of its own and changes nothing; what is to
+be done, `Answer.act` does."""
 
 
 Reason = Literal[400, 401, 404, 429, 500, 503, 529, "quota", "limit", "route", "method", "size"]
