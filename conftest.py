@@ -8,18 +8,20 @@ import pytest
 from xdist.remote import Producer
 from xdist.scheduler import LoadFileScheduling
 
+from tests.answers import kernel_of
+
 pytest_plugins = ["tests.nbval_guard", "tests.kernel_ports"]
 
 _ANSWER = re.compile(r"tests/test_exercises\.py::.*\[(\d\d)\.\d[ \]]")
 
 
 class LoadKernelScheduling(LoadFileScheduling):  # type: ignore[misc]
-    """Keeps in one worker what shares a kernel: the cells of a notebook, the answers to one lesson's exercises."""
+    """Keeps in one worker what shares a kernel: a notebook's cells, the answers to the exercises of some lessons."""
 
     def _split_scope(self, nodeid: str) -> str:
         answer = _ANSWER.match(nodeid)
         file: str = super()._split_scope(nodeid)
-        return f"{file} {answer[1]}" if answer else file
+        return f"{file} {kernel_of(answer[1])}" if answer else file
 
 
 _LESSON = re.compile(r"notebooks/(\d\d)_")

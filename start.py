@@ -966,7 +966,14 @@ def check_command(arguments: "list[str]") -> "list[str]":
     paths = [argument for argument in arguments if (ROOT / argument.split("::")[0]).exists()]
     options = [argument for argument in arguments if argument not in paths]
     lessons = ["notebooks"] if list((ROOT / "notebooks").glob("*.ipynb")) else []
-    nbval = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval_sanitize.cfg"]
+    nbval = [
+        "-p",
+        "tests.quick_schemas",
+        "--nbval",
+        "--nbval-current-env",
+        "--nbval-sanitize-with",
+        "tests/nbval_sanitize.cfg",
+    ]
     nbval += ["--nbval-cell-timeout=60", "-p", "no:cacheprovider"]
     return ["-m", "pytest", *workers(), *nbval, *options, *(paths or ["tests", *lessons])]
 

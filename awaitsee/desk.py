@@ -88,3 +88,19 @@ async def fetch_page(client: httpx.AsyncClient, url: str) -> str:
     response = await client.get(url)
     response.raise_for_status()
     return response.text
+
+
+async def search_web(client: httpx.AsyncClient, query: str, limit: int = 3) -> list[dict[str, str]]:
+    """Search the web; return title, address and snippet of each result, the best first (lesson 17)."""
+    response = await client.get("/search", params={"q": query, "limit": limit})
+    response.raise_for_status()
+    results: list[dict[str, str]] = response.json()["results"]
+    return results
+
+
+async def search_handbook(client: httpx.AsyncClient, query: str, limit: int = 3) -> list[dict[str, str]]:
+    """Search the handbook; return page, heading and text of each section, the best first (lesson 17)."""
+    response = await client.get("/handbook", params={"q": query, "limit": limit})
+    response.raise_for_status()
+    results: list[dict[str, str]] = response.json()["results"]
+    return results

@@ -20,6 +20,10 @@ callback on the loop which cancels the task. These things go wrong with cells of
   a failed task, asyncio's complaint about it parses code too, and Python takes that for an error of its own:
   `SystemError: AST constructor recursion depth mismatch` (CPython issue 106905). It passes ipykernel by, so the cell is
   never answered and stays `[*]`.
+- **Pauses of the collector** (`repair_pauses`). Python's garbage collector now and then looks through everything that
+  the imported libraries hold, hundred thousands of objects. It takes a few tenths of a second, and whoever happens to
+  run then stands in the figure as having held the loop. What was there when a cell with large imports ended is not
+  looked at again.
 - **The stop button while the cell waits** (`repair_stop`). The handler uses `call_soon`, which does not wake a loop
   that sleeps in `select`: the cancellation is delivered when something else wakes it.
 - **The stop button while the cell holds the loop** (`repair_stop`). The handler raises nothing, and the loop does not
@@ -53,6 +57,9 @@ if TYPE_CHECKING:
     from IPython.core.interactiveshell import ExecutionResult, InteractiveShell
 
 Undo = Callable[[], None]
+
+_MANY_MODULES = 200
+"""A library that is large enough for the collector to need a while for it brings more modules than this."""
 
 _loaded: weakref.WeakKeyDictionary[InteractiveShell, list[Undo]] = weakref.WeakKeyDictionary()
 
@@ -197,6 +204,30 @@ def repair_parse(shell: Shell) -> Undo:
     return _replace(shell.compile, "ast_parse", ast_parse)
 
 
+def needs_pauses(shell: Shell) -> bool:
+    """Tell whether nobody has told the collector yet what not to look at."""
+    return not gc.get_freeze_count()
+
+
+def repair_pauses(shell: Shell) -> Undo:
+    """Tell the collector, after each cell that imported a lot, to pass over what there is."""
+    known = len(sys.modules)
+
+    def freeze() -> None:
+        nonlocal known
+        if len(sys.modules) > known + _MANY_MODULES:
+            known = len(sys.modules)
+            gc.freeze()
+
+    unregister = _register(shell, "post_execute", freeze)
+
+    def undo() -> None:
+        unregister()
+        gc.unfreeze()
+
+    return undo
+
+
 def needs_stop(shell: Shell) -> bool:
     """Tell whether the kernel has the method that the repair replaces."""
     # Whether upstream has mended the button cannot be seen from inside a running cell; the tests see it.
@@ -310,5 +341,6 @@ _REPAIRS: list[tuple[Callable[[Shell], bool], Callable[[Shell], Undo]]] = [
     (needs_groups, repair_groups),
     (needs_end, repair_end),
     (needs_parse, repair_parse),
+    (needs_pauses, repair_pauses),
     (needs_stop, repair_stop),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +15,7 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
-from tests.answers import MISTAKES, Answer, answers
+from tests.answers import MISTAKES, Answer, answers, kernel_of
 from tools.build import CHANGING, merge_streams, read_sanitizer, says_the_same, tags, without_private_paths
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -24,9 +25,23 @@ FEWEST_WRONG_ANSWERS = 3
 WITHOUT_PICTURES = """
 from awaitsee.observe.timeline import Picture
 
+Picture.as_drawn = Picture._repr_mimebundle_
 Picture._repr_mimebundle_ = lambda self, include=None, exclude=None: {"text/plain": self.text}
 """
 """Nobody looks at the timelines of hundreds of wrong answers, and drawing them takes a tenth of their time."""
+FORGET = """
+import awaitsee.practice.handle
+from awaitsee.desk import chat_model
+from awaitsee.observe.timeline import Picture
+
+Picture._repr_mimebundle_ = Picture.as_drawn
+if awaitsee.practice.handle._current is not None:
+    awaitsee.practice.handle._current.close()
+chat_model.cache_clear()
+%unload_ext awaitsee
+%reset -f
+"""
+"""What the next lesson must not find."""
 SANITIZE = read_sanitizer(ROOT / "tests" / "nbval_sanitize.cfg")
 
 ALL = [(stem, answer) for stem in STEMS for answer in answers(stem)]
@@ -69,27 +84,25 @@ class Run(NamedTuple):
     """The code cells of the solutions, with the outputs of this run."""
 
 
-@cache
 def run_of(stem: str) -> Run:
-    """Run a lesson's solutions, then its exercises with the stubs and with every answer, in one kernel.
+    """Return what a lesson's solutions said, and its checks to the stubs and to every answer."""
+    return runs_in(kernel_of(stem))[stem]
 
-    One kernel for all of them, because starting one takes as long as a dozen answers. The solutions come first, in a
-    new kernel as when they were built.
+
+@cache
+def runs_in(kernel: int) -> dict[str, Run]:
+    """Run the lessons that share a kernel, one after the other: starting one takes as long as a dozen answers.
+
+    Of each lesson the solutions come first, with nothing left of the lesson before, as when they were built.
     """
-    exercises, solutions = read("exercises", stem), [copy_of(cell) for cell in code(read("solutions", stem))]
-    given = [answer for owner, answer in ALL if owner == stem]
-    cells = [*solutions, new_code_cell(WITHOUT_PICTURES)]
-    checked: dict[Answer | str, NotebookNode] = {}
-    for cell in code(exercises):
-        found = CHECK.search(cell.source)
-        cells.append(copy_of(cell))
-        if found is None:
-            continue
-        checked[found[1]] = cells[-1]
-        for answer in given:
-            if answer.exercise == found[1]:
-                checked[answer] = copy_of(cell)
-                cells += [new_code_cell(answer.code), checked[answer]]
+    runs: dict[str, Run] = {}
+    cells: list[NotebookNode] = []
+    checked: dict[str, dict[Answer | str, NotebookNode]] = {}
+    for stem in (stem for stem in STEMS if kernel_of(stem) == kernel):
+        solutions = [copy_of(cell) for cell in code(read("solutions", stem))]
+        runs[stem] = Run({}, solutions)
+        checked[stem] = {}
+        cells += [*solutions, new_code_cell(WITHOUT_PICTURES), *cells_of(stem, checked[stem]), new_code_cell(FORGET)]
     NotebookClient(
         new_notebook(cells=cells),
         timeout=60,
@@ -97,7 +110,26 @@ def run_of(stem: str) -> Run:
         allow_errors=True,
         resources={"metadata": {"path": str(ROOT)}},
     ).execute()
-    return Run({answer: outcome(cell) for answer, cell in checked.items()}, solutions)
+    for stem, run in runs.items():
+        run.outcomes.update({answer: outcome(cell) for answer, cell in checked[stem].items()})
+    return runs
+
+
+def cells_of(stem: str, checked: dict[Answer | str, NotebookNode]) -> Iterator[NotebookNode]:
+    """Yield the cells of a lesson's exercises, every check once more behind each answer; note which checks what."""
+    given = [answer for owner, answer in ALL if owner == stem]
+    for cell in code(read("exercises", stem)):
+        found = CHECK.search(cell.source)
+        unsolved = copy_of(cell)
+        yield unsolved
+        if found is None:
+            continue
+        checked[found[1]] = unsolved
+        for answer in given:
+            if answer.exercise == found[1]:
+                yield new_code_cell(answer.code)
+                checked[answer] = copy_of(cell)
+                yield checked[answer]
 
 
 def copy_of(cell: NotebookNode) -> NotebookNode:

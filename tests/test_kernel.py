@@ -227,6 +227,21 @@ def test_bare_kernel_does_not_stop_code_that_holds_the_loop(bare: Kernel) -> Non
     assert run.status == "ok", mended("stopping a cell that holds the loop", "repair_stop")
 
 
+def test_the_collector_passes_over_large_imports_as_long_as_the_extension_is_there() -> None:
+    kernel = Kernel()
+    try:
+        assert kernel.value("__import__('gc').get_freeze_count()") == "0"
+        kernel.run("import gc, langchain_core.messages, langchain_core.runnables, aiohttp, httpx, matplotlib.pyplot")
+        frozen = int(kernel.value("gc.get_freeze_count()"))
+        assert frozen > 10_000
+        kernel.run("import wave")
+        assert 10_000 < int(kernel.value("gc.get_freeze_count()")) <= frozen
+        kernel.run("%unload_ext awaitsee")
+        assert kernel.value("gc.get_freeze_count()") == "0"
+    finally:
+        kernel.close()
+
+
 # Garbage whose end parses code, as asyncio's complaint about a failed task does; there is new garbage at once.
 GARBAGE = """
 import ast, gc

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import operator
 import time
+from itertools import pairwise
 from typing import Annotated, Any, TypedDict
 
 import pytest
@@ -61,8 +62,12 @@ DIAMOND = ((START, "plan"), ("plan", "fast"), ("plan", "slow"), ("fast", "after"
 
 def test_each_round_has_its_nodes_and_ends_before_the_next() -> None:
     seen = run(graph(*DIAMOND, slow=node("slow", 0.1))).supersteps
-    assert [(step.number, step.nodes) for step in seen] == [(1, ("plan",)), (2, ("fast", "slow")), (3, ("after", "end"))]
-    assert all(before.end <= after.start for before, after in zip(seen, seen[1:], strict=False))
+    assert [(step.number, step.nodes) for step in seen] == [
+        (1, ("plan",)),
+        (2, ("fast", "slow")),
+        (3, ("after", "end")),
+    ]
+    assert all(before.end <= after.start for before, after in pairwise(seen))
     assert seen[1].end - seen[1].start > 0.1 > 2 * (seen[0].end - seen[0].start - 0.02)
 
 

@@ -44,6 +44,9 @@ _CHORES = frozenset({"_create_chat_result"})
 _SUBGRAPH = "|"
 """In the place of a checkpoint it stands between a node and what runs inside it."""
 
+_GRAPH_CALLS = frozenset({"ainvoke", "abatch"})
+_UNNAMED_GRAPH = "LangGraph"
+
 _MAX_ARGUMENT = 32
 _MAX_LOOKED_AT = 400
 _MAX_FRAMES = 60
@@ -91,14 +94,20 @@ def origin_of(coroutine: object, maker: FrameType | None) -> Origin:
     if source is not None and owner_of(source.f_code.co_filename) == "user":
         return Origin(_label(about, getattr(about, "cr_code", None)), False)
     if code is not None and code.co_name == "arun_with_retry" and _LANGGRAPH.search(code.co_filename):
-        node = arguments.get("task")
-        return Origin(str(getattr(node, "name", "node")), False, _superstep(node))
+        return _origin_of_node(arguments.get("task"))
     node = _inline_node(source)
     if node is not None:
-        return Origin(node.name, False, _superstep(node))
+        return _origin_of_node(node)
     if source is not None and via in _FAN_OUT_CALLS and _FAN_OUT_FILES.search(source.f_code.co_filename):
         return Origin(_piece_label(coroutine, inner, arguments), False)
     return Origin(_qualified(coroutine, arguments), True)
+
+
+def _origin_of_node(node: Any) -> Origin:
+    """Return the origin of a graph's node; `__start__`, which works out the first edges, is the graph's own affair."""
+    name = str(getattr(node, "name", "node"))
+    own = name.startswith("__")
+    return Origin(name, own, None if own else _superstep(node))
 
 
 def _superstep(node: Any) -> int | None:
@@ -166,6 +175,9 @@ def _label(coroutine: object, code: CodeType | None) -> str:
     if code is None or not code.co_argcount + code.co_kwonlyargcount:
         return _tail(getattr(coroutine, "__qualname__", type(coroutine).__name__))
     arguments = _arguments(coroutine)
+    if code.co_name in _GRAPH_CALLS and _LANGGRAPH.search(code.co_filename):
+        named = getattr(arguments.get("self"), "name", "")
+        return named if isinstance(named, str) and named not in ("", _UNNAMED_GRAPH) else "graph"
     name = _qualified(coroutine, arguments)
     shown = _short(arguments.values())
     return f"{name}({shown})" if shown else name

@@ -11,6 +11,8 @@ from awaitsee.observe.layout import Run, duration
 WORTH_A_WORD = 0.15
 """Seconds. A busy machine can hold a loop a little; only what a lesson means is put in words that are compared."""
 
+ABOUT_AS_LONG = 0.8
+
 
 def facts(run: Run) -> list[str]:
     """List what one would say about a run first: how many of what, and how long."""
@@ -27,9 +29,11 @@ def facts(run: Run) -> list[str]:
 
 def held(run: Run) -> list[str]:
     """Say who held the loop longest, when that is worth a word."""
-    block = run.longest_block
-    if block is None or block.seconds < WORTH_A_WORD:
+    longest = run.longest_block
+    if longest is None or longest.seconds < WORTH_A_WORD:
         return []
+    # Of several that held it about as long, always the same one: the first.
+    block = next((each for each in run.blocks if each.seconds > ABOUT_AS_LONG * longest.seconds), longest)
     return [f"the loop was held for {duration(block.seconds)} by {block.task}"]
 
 
