@@ -8,10 +8,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from awaitsee.observe import style
-from awaitsee.observe.sheet import Box, Line, Mark, Measure, Sheet, Text, shorten, snap
+from awaitsee.observe.sheet import MARGIN, Box, Line, Mark, Measure, Sheet, Text, shorten, snap
 from awaitsee.observe.timeline import Picture
 
-MARGIN = 0.16
 HEIGHT = 2.3
 DOT = 0.085
 LINE = 0.17
@@ -110,7 +109,7 @@ def _compose(
     measure: Measure,
 ) -> Sheet:
     sheet = Sheet(width)
-    top = _add_title(sheet, title, measure)
+    top = sheet.add_title(title, measure)
     sheet.add(Text(MARGIN, top + 0.08, y, style.TEXT_SIZE, style.SOFT))
     top += 0.28
     bottom = top + HEIGHT
@@ -139,18 +138,7 @@ def _compose(
         sheet.add(Line(at, top, at, bottom, style.SOFT, 1.2, order=2))
         sheet.add(Text(at + 0.07, bottom - 0.12, f"{name}: {place:g}", style.TEXT_SIZE, style.SOFT, bold=True))
     _draw_curves(sheet, curves, names, across, up)
-    sheet.height = snap(bottom + 0.35 + 0.08 + MARGIN)
-    sheet.items.insert(0, Box(0, 0, sheet.width, sheet.height, "card"))
-    return sheet
-
-
-def _add_title(sheet: Sheet, title: str, measure: Measure) -> float:
-    """Write the title, if there is one, and return where the rest begins."""
-    if not title:
-        return MARGIN
-    words = shorten(title, sheet.width - 2 * MARGIN, style.TITLE_SIZE, measure, bold=True)
-    sheet.add(Text(MARGIN, MARGIN + 0.11, words, style.TITLE_SIZE, bold=True))
-    return MARGIN + 0.33
+    return sheet.ending_at(bottom + 0.35 + 0.08 + MARGIN)
 
 
 def _x_scale(places: Sequence[float], left: float, right: float, log_x: bool) -> _Scale:
@@ -220,7 +208,7 @@ def raster(rows: Mapping[str, Sequence[float]], title: str = "", *, x: str, widt
 
 def _compose_raster(rows: Mapping[str, list[float]], title: str, x: str, width: float, measure: Measure) -> Sheet:
     sheet = Sheet(width)
-    top = _add_title(sheet, title, measure)
+    top = sheet.add_title(title, measure)
     names = {name: shorten(name, 0.33 * width, style.TEXT_SIZE, measure) for name in rows}
     last = max(moments[-1] for moments in rows.values()) or 1.0
     ticks = [tick for tick in _round_ticks(last) if tick <= last]
@@ -253,6 +241,4 @@ def _compose_raster(rows: Mapping[str, list[float]], title: str, x: str, width: 
             sheet.add(Line(at + 0.12, middle - STROKE / 2, at + 0.12, middle + STROKE / 2, style.RUNNING, 1.1, order=4))
         sheet.add(Text(at + 0.32, middle, what, style.SMALL_SIZE, style.SOFT))
         at += 0.32 + measure(what, style.SMALL_SIZE, False) + 0.3
-    sheet.height = snap(middle + 0.08 + MARGIN)
-    sheet.items.insert(0, Box(0, 0, sheet.width, sheet.height, "card"))
-    return sheet
+    return sheet.ending_at(middle + 0.08 + MARGIN)

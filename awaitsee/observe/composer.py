@@ -8,10 +8,9 @@ from dataclasses import dataclass, field, replace
 from awaitsee.observe import layout, style
 from awaitsee.observe.layout import Row, Run
 from awaitsee.observe.observation import Lane
-from awaitsee.observe.sheet import Area, Box, Line, Mark, Measure, Raster, Sheet, Text, shorten, snap
+from awaitsee.observe.sheet import MARGIN, Area, Box, Line, Mark, Measure, Raster, Sheet, Text, shorten, snap
 from awaitsee.observe.summary import facts, trouble
 
-MARGIN = 0.16
 RIGHT = 0.30
 STRIP = 0.38
 INDENT = 0.13
@@ -115,9 +114,7 @@ class _Composer:
         self._axis()
         self._legend()
         self.y += 0.04
-        self.sheet.height = snap(self.y + 0.06)
-        self.sheet.items.insert(0, Box(0, 0, self.sheet.width, self.sheet.height, "card"))
-        return self.sheet
+        return self.sheet.ending_at(self.y + 0.06)
 
     def _heading(self) -> None:
         wide = self.sheet.width - 2 * MARGIN

@@ -6,8 +6,7 @@ import math
 from collections.abc import Mapping
 
 from awaitsee.observe import style
-from awaitsee.observe.chart import MARGIN, _add_title
-from awaitsee.observe.sheet import Box, Line, Measure, Sheet, Text, snap
+from awaitsee.observe.sheet import MARGIN, Line, Measure, Sheet, Text, snap
 from awaitsee.observe.timeline import Picture
 
 ROW = 0.42
@@ -85,7 +84,7 @@ def _compose(
 ) -> Sheet:
     title, x, y, value = words
     sheet = Sheet(width)
-    top = _add_title(sheet, title, measure)
+    top = sheet.add_title(title, measure)
     sheet.add(Text(MARGIN, top + 0.08, value, style.TEXT_SIZE, style.SOFT))
     top += 0.28
     left = MARGIN + max(
@@ -110,9 +109,7 @@ def _compose(
             sheet.add(Text(start + (wide - GAP) / 2, middle, shown, style.TEXT_SIZE, ink, bold=True, align="center"))
     bottom = top + ROW * len(rows)
     sheet.add(Text(left + wide * len(columns) / 2, bottom + 0.16, x, style.TEXT_SIZE, style.SOFT, align="center"))
-    sheet.height = snap(bottom + 0.24 + MARGIN)
-    sheet.items.insert(0, Box(0, 0, sheet.width, sheet.height, "card"))
-    return sheet
+    return sheet.ending_at(bottom + 0.24 + MARGIN)
 
 
 def _share(number: float, numbers: list[float], log: bool) -> float:

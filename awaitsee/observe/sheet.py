@@ -8,6 +8,9 @@ from typing import Literal
 
 from awaitsee.observe import style
 
+MARGIN = 0.16
+"""Inches around what is drawn."""
+
 Measure = Callable[[str, float, bool], float]
 """The width in inches of a text of this size in points, bold or not."""
 
@@ -92,6 +95,20 @@ class Sheet:
 
     def add(self, *items: Item) -> None:
         self.items.extend(items)
+
+    def add_title(self, title: str, measure: Measure) -> float:
+        """Write the title, if there is one, and return where the rest begins."""
+        if not title:
+            return MARGIN
+        words = shorten(title, self.width - 2 * MARGIN, style.TITLE_SIZE, measure, bold=True)
+        self.add(Text(MARGIN, MARGIN + 0.11, words, style.TITLE_SIZE, bold=True))
+        return MARGIN + 0.33
+
+    def ending_at(self, bottom: float) -> Sheet:
+        """End here and lie on a card; return this sheet."""
+        self.height = snap(bottom)
+        self.items.insert(0, Box(0, 0, self.width, self.height, "card"))
+        return self
 
 
 def shorten(words: str, room: float, size: float, measure: Measure, bold: bool = False) -> str:

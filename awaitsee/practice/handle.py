@@ -15,14 +15,14 @@ from urllib.parse import quote
 
 from ..journal import Bill, Request, register, unregister
 from .child import Child, ChildFailed
-from .environment import Environment, past_proxies
+from .environment import LOOPBACK, Environment, past_proxies
 from .outbox import Mail
 from .providers import ProviderError, RealProvider, real_provider
 from .settings import Fault, Settings
 
 __all__ = ["PracticeServer", "PracticeServerError", "ProviderError", "RealProvider", "practice_server"]
 
-HOST = "127.0.0.1"
+
 CALL_TIMEOUT = 10.0
 """Seconds that a call for configuration or the journal may take; it usually takes a few milliseconds."""
 CLOCK_SAMPLES = 5
@@ -50,7 +50,7 @@ class PracticeServer:
     @property
     def url(self) -> str:
         """Where it listens, such as `http://127.0.0.1:40123`."""
-        return f"http://{HOST}:{self._port}"
+        return f"http://{LOOPBACK}:{self._port}"
 
     @property
     def model(self) -> str:
@@ -167,7 +167,7 @@ class PracticeServer:
     def _call(self, method: str, name: str, body: Mapping[str, Any] | None = None) -> Any:
         if self._child is None:
             raise PracticeServerError("The practice server was closed: call practice_server() to start a new one.")
-        connection = http.client.HTTPConnection(HOST, self._port, timeout=CALL_TIMEOUT)
+        connection = http.client.HTTPConnection(LOOPBACK, self._port, timeout=CALL_TIMEOUT)
         try:
             content = None if body is None else json.dumps(body)
             connection.request(method, f"/_practice/{name}", content, {"x-awaitsee-token": self._token})
