@@ -181,8 +181,8 @@ print(answer)
         """
 def as_script():
     return '''
-from awaitsee.desk import ask
 async def main():
+    from awaitsee.desk import ask
     print(await ask("What does the event loop do?"))
 main()
 '''
@@ -216,30 +216,15 @@ asyncio.run(ask("What does the event loop do?"))
     ),
     right(
         "01.3",
-        "indented with the function",
+        "prints what run returns, indented with the function",
         """
 def as_script():
     return '''
         import asyncio
         from awaitsee.desk import ask
 
-        async def main():
-            print(await ask("What does the event loop do?"))
-
-        asyncio.run(main())
+        print(asyncio.run(ask("What does the event loop do?")))
     '''
-""",
-    ),
-    right(
-        "01.3",
-        "prints what run returns",
-        """
-def as_script():
-    return '''
-import asyncio
-from awaitsee.desk import ask
-print(asyncio.run(ask("What does the event loop do?")))
-'''
 """,
     ),
 ]

@@ -48,16 +48,6 @@ def blocker(run):
     ),
     wrong(
         "02.1",
-        "seconds instead of a share",
-        "for which share of the time the loop was held; saw (",
-        """
-def blocker(run):
-    longest = run.longest_block
-    return (longest.task, sum(block.seconds for block in run.blocks)) if longest else None
-""",
-    ),
-    wrong(
-        "02.1",
         "read off the figure",
         "another run: who held the loop longest without a break; saw (\"welcome('Ada')\"",
         """
@@ -116,15 +106,6 @@ async def search_all(queries):
     ),
     wrong(
         "02.2",
-        "one thread for all of it",
-        "five searches, all at the same time; saw 5 searches",
-        """
-async def search_all(queries):
-    return await asyncio.to_thread(lambda: {query: search_archive(query) for query in queries})
-""",
-    ),
-    wrong(
-        "02.2",
         "called instead of handed over",
         "each query with its own titles; saw TypeError(\"'list' object is not callable",
         """
@@ -140,15 +121,6 @@ async def search_all(queries):
         """
 async def search_all(queries):
     return await asyncio.gather(*(asyncio.to_thread(search_archive, query) for query in queries))
-""",
-    ),
-    wrong(
-        "02.2",
-        "no await",
-        "each query with its own titles; saw {'deadlock': <coroutine object to_thread",
-        """
-async def search_all(queries):
-    return {query: asyncio.to_thread(search_archive, query) for query in queries}
 """,
     ),
     wrong(
@@ -173,21 +145,6 @@ async def search_all(queries):
         return search_archive(query)
 
     return dict(zip(queries, await asyncio.gather(*(asyncio.to_thread(search, query) for query in queries))))
-""",
-    ),
-    right(
-        "02.2",
-        "a task group",
-        """
-async def search_all(queries):
-    tasks = {}
-    try:
-        async with asyncio.TaskGroup() as group:
-            for query in queries:
-                tasks[query] = group.create_task(asyncio.to_thread(search_archive, query))
-    except ExceptionGroup as failures:
-        raise failures.exceptions[0]
-    return {query: task.result() for query, task in tasks.items()}
 """,
     ),
     right(
@@ -228,16 +185,6 @@ async def relay(body):
             sent.append(piece)
         time.sleep(0)
     return sent
-""",
-    ),
-    wrong(
-        "02.3",
-        "one turn before the loop",
-        "a turn for others after every twenty pieces at the latest; saw 62 pieces",
-        """
-async def relay(body):
-    await asyncio.sleep(0)
-    return [piece async for piece in pieces(body) if may_go_out(piece)]
 """,
     ),
     wrong(
@@ -304,21 +251,6 @@ async def relay(body):
     ),
     right(
         "02.3",
-        "a turn after every fifth piece",
-        """
-async def relay(body):
-    sent, number = [], 0
-    async for piece in pieces(body):
-        number += 1
-        if may_go_out(piece):
-            sent.append(piece)
-        if number % 5 == 0:
-            await asyncio.sleep(0)
-    return sent
-""",
-    ),
-    right(
-        "02.3",
         "all comparisons in one thread",
         """
 async def relay(body):
@@ -373,16 +305,6 @@ async def search_all(queries):
     async with asyncio.TaskGroup() as group:
         tasks = {query: group.create_task(asyncio.to_thread(search_archive, query)) for query in queries}
     return {query: task.result() for query, task in tasks.items()}
-""",
-    ),
-    right(
-        "02.3",
-        "all pieces compared in threads at once",
-        """
-async def relay(body):
-    everything = [piece async for piece in pieces(body)]
-    allowed = await asyncio.gather(*(asyncio.to_thread(may_go_out, piece) for piece in everything))
-    return [piece for piece, ok in zip(everything, allowed) if ok]
 """,
     ),
 ]

@@ -89,25 +89,6 @@ async def answers_by(ask_one, questions, seconds):
     return answers, [question for question in questions if question not in answers]
 """,
     ),
-    wrong(
-        "05.1",
-        "shielded",
-        "nothing left running; saw [",
-        """
-async def answers_by(ask_one, questions, seconds):
-    answers = {}
-
-    async def note(question):
-        answers[question] = await ask_one(question)
-
-    try:
-        async with asyncio.timeout(seconds):
-            await asyncio.shield(asyncio.gather(*(note(question) for question in questions)))
-    except TimeoutError:
-        pass
-    return answers, [question for question in questions if question not in answers]
-""",
-    ),
     right(
         "05.1",
         "asyncio.wait, then in a finally cancel and wait again",
@@ -249,15 +230,6 @@ async def with_idle_timeout(stream, seconds):
                 break
     for piece in pieces:
         yield piece
-""",
-    ),
-    wrong(
-        "05.2",
-        "not a generator",
-        "a steady stream of 10 s: [0, 1, 2, 3, 4, 'end'] after 10 s; saw AttributeError",
-        """
-async def with_idle_timeout(stream, seconds):
-    return [piece async for piece in stream]
 """,
     ),
     right(

@@ -133,23 +133,6 @@ async def answer_all(questions, limiter):
     ),
     wrong(
         "07.2",
-        "the client's retries left on",
-        "each went through the limiter, with its estimate; saw 15",
-        """
-from awaitsee.desk import chat_model
-
-async def answer_all(questions, limiter):
-    async def answer(question):
-        await limiter.acquire(ESTIMATE)
-        message = await chat_model().ainvoke(question)
-        limiter.correct(ESTIMATE, message.usage_metadata["total_tokens"])
-        return message.text
-
-    return await asyncio.gather(*(answer(question) for question in questions))
-""",
-    ),
-    wrong(
-        "07.2",
         "nothing tried again",
         "fifteen answers, in order; saw OpenAI",
         """
@@ -303,7 +286,7 @@ async def answer_all(questions, limiter):
     wrong(
         "07.3",
         "written at the end",
-        "while five hang, 35 answers are on file; saw 0 lines",
+        "while five hang, 15 answers are on file; saw 0 lines",
         """
 async def run_batch(questions, path):
     text = path.read_text() if path.exists() else ""
@@ -325,7 +308,7 @@ async def run_batch(questions, path):
     wrong(
         "07.3",
         "appended to the line that was cut off",
-        "the file has all answers; saw 39 whole lines",
+        "the file has all answers; saw 19 whole lines",
         """
 async def run_batch(questions, path):
     answers = {}
@@ -348,7 +331,7 @@ async def run_batch(questions, path):
     wrong(
         "07.3",
         "a cut-off line ends it",
-        "after a cut-off line: asks six, has all 40; saw 0 answers, 0 failures, 0 requests; JSONDecodeError",
+        "after a cut-off line: asks six, has all 20; saw 0 answers, 0 failures, 0 requests; JSONDecodeError",
         """
 async def run_batch(questions, path):
     answers = {}
@@ -368,7 +351,7 @@ async def run_batch(questions, path):
     wrong(
         "07.3",
         "everything asked again",
-        "after a cut-off line: asks six, has all 40; saw 40 answers, 0 failures, 40 requests",
+        "after a cut-off line: asks six, has all 20; saw 20 answers, 0 failures, 20 requests",
         """
 async def run_batch(questions, path):
     answers = {}
@@ -384,7 +367,7 @@ async def run_batch(questions, path):
     wrong(
         "07.3",
         "failures dropped",
-        "first run: 35 answers, 5 failures; saw 35 answers, 0 failures, 40 requests",
+        "first run: 15 answers, 5 failures; saw 15 answers, 0 failures, 20 requests",
         """
 async def run_batch(questions, path):
     text = path.read_text() if path.exists() else ""
@@ -450,7 +433,7 @@ async def run_batch(questions, path):
     wrong(
         "07.3",
         "the first failure ends it",
-        "first run: 35 answers, 5 failures; saw 0 answers, 0 failures",
+        "first run: 15 answers, 5 failures; saw 0 answers, 0 failures",
         """
 async def run_batch(questions, path):
     answers = {}
@@ -728,7 +711,7 @@ async def answer_all(questions, limiter):
     wrong(
         "07.3",
         "never flushed",
-        "while five hang, 35 answers are on file; saw",
+        "while five hang, 15 answers are on file; saw",
         """
 async def run_batch(questions, path):
     text = path.read_text() if path.exists() else ""

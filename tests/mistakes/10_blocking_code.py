@@ -277,25 +277,6 @@ async def digest(sections, path, limit):
     return {section: result for section, result in zip(sections, results) if not isinstance(result, str)}
 """,
     ),
-    right(
-        "10.2",
-        "all of a section in a pool",
-        """
-def line(section):
-    question = fetch_question(section)
-    answer = llm.invoke(question).text
-    return json.dumps({"section": section, "question": question, "answer": answer}) + "\\n"
-
-async def digest(sections, path, limit):
-    loop = asyncio.get_running_loop()
-    with ThreadPoolExecutor(limit) as pool:
-        results = await asyncio.gather(
-            *(loop.run_in_executor(pool, line, section) for section in sections), return_exceptions=True
-        )
-    path.write_text("".join(result for result in results if isinstance(result, str)))
-    return {section: result for section, result in zip(sections, results) if not isinstance(result, str)}
-""",
-    ),
     wrong(
         "10.3",
         "a semaphore of six in the default pool",

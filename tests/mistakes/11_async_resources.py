@@ -334,39 +334,6 @@ async def crawl(client, start, *, slots, pause, depth):
     ),
     wrong(
         "11.2",
-        "a slot held while its links are visited, and seen noted after the wait",
-        "index, depth 2: each address requested once, none forbidden; saw",
-        """
-async def crawl(client, start, *, slots, pause, depth):
-    rules = read_rules(await fetch_page(client, "/pages/robots.txt"))
-    free, gate, pages, problems, level = asyncio.Semaphore(slots), asyncio.Lock(), {}, {}, [start]
-
-    async def visit(address):
-        if address in pages or address in problems or not rules.can_fetch("*", address):
-            return []
-        async with free:
-            async with gate:
-                await asyncio.sleep(pause)
-            try:
-                response = await client.get(address)
-            except httpx.HTTPError as error:
-                problems[address] = repr(error)
-                return []
-        if response.is_redirect:
-            return await visit(response.headers["location"])
-        if response.is_error:
-            problems[address] = str(response.status_code)
-            return []
-        pages[address] = response.text
-        return links(address, response.text)
-
-    for _ in range(depth + 1):
-        level = sum(await asyncio.gather(*map(visit, level)), [])
-    return pages, problems
-""",
-    ),
-    wrong(
-        "11.2",
         "one level too many",
         "'queues.html', 'semaphores.html', 'tasks.html']; saw ['cancellation.html',",
         """
@@ -784,28 +751,6 @@ def read_on(open_client, first, choose):
         return texts
 
     return asyncio.run(rounds())
-""",
-    ),
-    wrong(
-        "11.3",
-        "closes the client in a loop of its own",
-        "all texts, in order; saw [\"RuntimeError('Event loop is closed')\"]",
-        """
-def read_on(open_client, first, choose):
-    client = open_client()
-
-    async def rounds():
-        texts, addresses = [], first
-        while addresses:
-            found = await asyncio.gather(*(fetch_page(client, address) for address in addresses))
-            texts += found
-            addresses = choose(found)
-        return texts
-
-    try:
-        return asyncio.run(rounds())
-    finally:
-        asyncio.run(client.aclose())
 """,
     ),
     right(

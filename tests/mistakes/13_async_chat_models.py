@@ -221,16 +221,6 @@ async def report(sections, cap):
     ),
     right(
         "13.2",
-        "one flat batch, dealt out again",
-        """
-async def report(sections, cap):
-    flat = [question for questions in sections.values() for question in questions]
-    texts = iter(await llm.abatch(flat, {"max_concurrency": cap}))
-    return {name: [next(texts).text for _ in questions] for name, questions in sections.items()}
-""",
-    ),
-    right(
-        "13.2",
         "bounded_map with one semaphore",
         """
 from awaitsee.desk import ask, bounded_map
@@ -404,13 +394,13 @@ async def stream_with_receipt(question, receipts):
     wrong(
         "13.4",
         "blocks the loop",
-        "one request each, all at once; saw at most 1 of 12 at once",
+        "one request each, all at once; saw at most 1 of 8 at once",
         gateway("result_of(gateway.chat.completions.create(**request_of(messages, stop)))"),
     ),
     wrong(
         "13.4",
         "still a thread",
-        "no thread is used; saw 12 calls in threads",
+        "no thread is used; saw 8 calls in threads",
         gateway("await asyncio.to_thread(self._generate, messages, stop)"),
     ),
     wrong(
@@ -422,13 +412,13 @@ async def stream_with_receipt(question, receipts):
     wrong(
         "13.4",
         "forgets to await",
-        "twelve answers, in order; saw",
+        "eight answers, in order; saw",
         gateway("result_of(async_gateway.chat.completions.create(**request_of(messages, stop)))"),
     ),
     wrong(
         "13.4",
         "a client for each call",
-        "no client for each call; saw 12 clients",
+        "no client for each call; saw 8 clients",
         gateway("result_of(await AsyncOpenAI().chat.completions.create(**request_of(messages, stop)))"),
     ),
     wrong(

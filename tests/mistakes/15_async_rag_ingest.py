@@ -125,7 +125,7 @@ async def read_all(names, limit):
     wrong(
         "15.2",
         "parsed on the loop",
-        "none parsed on the loop; saw 200 pages",
+        "none parsed on the loop; saw 100 pages",
         """
 async def ingest(library, at_once):
     batches = asyncio.Queue(maxsize=at_once)
@@ -213,7 +213,7 @@ async def ingest(library, at_once):
     wrong(
         "15.2",
         "a request for each page, one after another",
-        "50 requests; saw 200 requests",
+        "25 requests; saw 100 requests",
         """
 async def ingest(library, at_once):
     pages = library.pages()
@@ -347,7 +347,7 @@ async def ingest_into(path, texts, size):
     wrong(
         "15.3",
         "begins again",
-        "then: only the missing, in 6 requests; saw 9 requests",
+        "then: only the missing, in 3 requests; saw 6 requests",
         """
 async def ingest_into(path, texts, size):
     async with aiosqlite.connect(path) as db:
