@@ -20,6 +20,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -77,6 +78,7 @@ def test_only_the_standard_library_is_imported() -> None:
     assert {name.partition(".")[0] for name in names} <= set(sys.stdlib_module_names)
 
 
+@cache
 def interpreter(version: str) -> str:
     """The path of a Python of some version, on PATH or where pyenv keeps it; empty if there is none that runs."""
     candidates = [shutil.which(f"python{version}"), *Path.home().glob(f".pyenv/versions/{version}.*/bin/python")]
@@ -172,23 +174,33 @@ def installs(start: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return done
 
 
-def make_small_venv(start: Any) -> None:
-    """A real .venv without pip, and something that answers for pip."""
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(start.VENV)], check=True)
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A real .venv without pip, made once for all tests."""
+    folder = tmp_path_factory.mktemp("pattern") / ".venv"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder
+
+
+def make_small_venv(start: Any, pattern: Path) -> None:
+    """A copy of a real .venv without pip, and something that answers for pip."""
+    shutil.copytree(pattern, start.VENV, symlinks=True)
+    config = start.VENV / "pyvenv.cfg"
+    config.write_text(config.read_text().replace(str(pattern), str(start.VENV)))
     pip = start.site_packages() / "pip"
     pip.mkdir()
     (pip / "__init__.py").write_text('__version__ = "0"\n')
 
 
 @pytest.fixture
-def small_venv(start: Any, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def small_venv(start: Any, pattern: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Makes a small .venv where a whole one would be made, and counts how often."""
     made: list[str] = []
 
     def make() -> None:
         made.append("made")
         start.remove_venv()
-        make_small_venv(start)
+        make_small_venv(start, pattern)
 
     monkeypatch.setattr(start, "make_venv", make)
     return made
@@ -305,8 +317,10 @@ def test_unusable_environment_is_made_anew(start: Any, installs: list[str], smal
     assert len(installs) == 2
 
 
-def test_environment_made_by_hand_is_taken_over(start: Any, installs: list[str], small_venv: list[str]) -> None:
-    make_small_venv(start)
+def test_environment_made_by_hand_is_taken_over(
+    start: Any, installs: list[str], small_venv: list[str], pattern: Path
+) -> None:
+    make_small_venv(start, pattern)
     start.set_up()
     assert (small_venv, installs) == ([], ["installed"])
 
@@ -533,15 +547,16 @@ def test_variables_that_lead_python_or_pip_away_are_dropped(start: Any, monkeypa
     assert "elsewhere" not in start.clean_environment().values()
 
 
-# A build backend without setuptools, so that a whole set-up needs no package from anywhere. The editable build waits as
-# long as a file named "hold" is there: a set-up can be caught in the middle of pip.
+# A build backend without setuptools, so that a whole set-up needs no package from anywhere. The first editable build
+# waits as long as a file "hold-0" is there, the second for "hold-1": a set-up can be caught in the middle of pip.
 BACKEND = """\
 import os, time, zipfile
 
 def build_editable(wheel_directory, config_settings=None, metadata_directory=None):
-    open("building", "w").close()
+    number = sum(name.startswith("building-") for name in os.listdir("."))
+    open(f"building-{number}", "w").close()
     for _ in range(600):
-        if not os.path.exists("hold"):
+        if not os.path.exists(f"hold-{number}"):
             break
         time.sleep(0.1)
     return write(wheel_directory, "awaitsee", "0")
@@ -589,7 +604,6 @@ def test_whole_set_up_killed_interrupted_and_mended(small_course: Any) -> None:
     environment = bare_environment()
 
     def begin() -> subprocess.Popen[str]:
-        (root / "building").unlink(missing_ok=True)
         return subprocess.Popen(
             command,
             cwd=root,
@@ -600,33 +614,26 @@ def test_whole_set_up_killed_interrupted_and_mended(small_course: Any) -> None:
             start_new_session=True,
         )
 
-    (root / "hold").touch()
+    (root / "hold-0").touch()
+    (root / "hold-1").touch()
     killed = begin()
-    wait_for(root / "building")
+    wait_for(root / "building-0")
     killed.kill()  # start.py alone: its pip goes on, and holds the lock
     killed.communicate()
     assert not small_course.STAMP.exists()
 
-    second = begin()
-    assert second.stdout is not None
-    assert second.stdout.readline().startswith("Another set-up of this folder is at work")
-    (root / "hold").unlink()
-    assert second.stdout.readline() == "Bringing .venv up to date.\n"
-    said, _ = second.communicate()
-    assert second.returncode == 0, said
-    assert "Ready" in said
-    assert small_course.STAMP.exists()
-
-    (root / "requirements.txt").write_text("torch==0.1\n# changed\n")
-    (root / "hold").touch()
     interrupted = begin()
-    wait_for(root / "building")
+    assert interrupted.stdout is not None
+    assert interrupted.stdout.readline().startswith("Another set-up of this folder is at work")
+    (root / "hold-0").unlink()
+    assert interrupted.stdout.readline() == "Bringing .venv up to date.\n"
+    wait_for(root / "building-1")
     os.killpg(interrupted.pid, signal.SIGINT)  # as Ctrl-C does
     said, _ = interrupted.communicate()
     assert interrupted.returncode == 130
     assert said.splitlines()[-1] == "Stopped; run the same command again and it goes on from here."
     assert "Traceback" not in said
-    (root / "hold").unlink()
+    assert not small_course.STAMP.exists()
 
     # From here on as in an activated .venv, whose Python cannot mend its own environment and hands over.
     python = str(small_course.venv_python())
@@ -634,6 +641,8 @@ def test_whole_set_up_killed_interrupted_and_mended(small_course: Any) -> None:
         ended = subprocess.run([python, *command[1:]], cwd=root, env=environment, capture_output=True, text=True)
         assert ended.returncode == 0, ended.stderr
         assert [line for line in ended.stdout.splitlines() if line.startswith(("Bringing", "Making"))] == expected
+        assert "Ready" in ended.stdout
+        assert small_course.STAMP.exists()
     subprocess.run([python, "-c", "import torch, awaitsee"], check=True)
 
 
