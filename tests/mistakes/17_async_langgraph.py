@@ -179,17 +179,34 @@ async def digest(topics):
     return {topic: app.invoke({"topic": topic})["text"] for topic in topics}
 """,
     ),
-    right(
+    wrong(
         "17.2",
-        "the house's rules in to_thread",
+        "every exception is swallowed, cancellation too",
+        "cancelled, it stops its look-ups; saw [True, True], cancelled: False",
         DIGEST
         + """
 async def digest(topics):
-    async def rules(state):
-        return {"text": await asyncio.to_thread(house_rules, state["text"])}
-    app = app_of(ask_handbook, ask_web, draft, rules)
-"""
-        + GATHERED,
+    app = app_of(ask_handbook, ask_web, draft, apply_rules)
+    try:
+        states = await asyncio.gather(*(app.ainvoke({"topic": topic}) for topic in topics))
+    except BaseException:
+        return {}
+    return {topic: state["text"] for topic, state in zip(topics, states)}
+""",
+    ),
+    right(
+        "17.2",
+        "without a graph",
+        DIGEST
+        + """
+async def digest(topics):
+    async def one(topic):
+        state = {"topic": topic}
+        for found in await asyncio.gather(ask_handbook(state), ask_web(state)):
+            state |= found
+        return await asyncio.to_thread(house_rules, (await draft(state))["text"])
+    return dict(zip(topics, await asyncio.gather(*map(one, topics))))
+""",
     ),
     right(
         "17.2",
@@ -253,6 +270,34 @@ def review_app():
         said, cents = await remark(name, state["text"])
         return {"remarks": [*state["remarks"], said], "cents": state["cents"] + cents}
     return app_of(Adding, review, chief)
+""",
+    ),
+    wrong(
+        "17.3",
+        "a sorted set",
+        "each remark once, the earlier ones first; saw",
+        REVIEW
+        + """
+def review_app():
+    class Review(TypedDict, total=False):
+        text: str
+        remarks: Annotated[list[str], lambda old, new: sorted({*old, *new})]
+        cents: Annotated[int, operator.add]
+        verdict: str
+    async def review(name, state):
+        said, cents = await remark(name, state["text"])
+        return {"remarks": [*state["remarks"], said], "cents": cents}
+    return app_of(Review, review, chief)
+""",
+    ),
+    wrong(
+        "17.3",
+        "the chief reads beside the reviewers",
+        "and the chief knows; saw",
+        REVIEW
+        + """
+def review_app():
+    return app_of(Adding, only_new, chief, [(START, name) for name in (*SECONDS, "chief")])
 """,
     ),
     wrong(
