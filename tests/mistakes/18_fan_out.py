@@ -126,12 +126,27 @@ def build():
     return builder.compile()
 """,
     ),
+    right(
+        "18.1",
+        "the end of the search leads to write, a list edge from read",
+        """
+def build():
+    builder = StateGraph(Report)
+    for node in (law, search, read, write):
+        builder.add_node(node)
+    builder.add_edge(START, "law")
+    builder.add_edge(START, "search")
+    builder.add_conditional_edges("search", worth_reading, {"read": "read", END: "write"})
+    builder.add_edge(["law", "read"], "write")
+    return builder
+""",
+    ),
     wrong(
         "18.2",
         "slots made in the node",
-        "two runs at once, limit 3: at most 3 calls going, and as many; saw 7 at once",
+        "2 runs at once, limit 3: at most 3 calls going, and as many; saw 7 at once",
         """
-def build(look_up, limit):
+def build_lookups(look_up, limit):
     async def one(state):
         try:
             async with asyncio.Semaphore(limit):
@@ -148,9 +163,9 @@ def build(look_up, limit):
     wrong(
         "18.2",
         "max_concurrency in each run",
-        "two runs at once, limit 3: at most 3 calls going, and as many; saw 6 at once",
+        "2 runs at once, limit 3: at most 3 calls going, and as many; saw 6 at once",
         """
-def build(look_up, limit):
+def build_lookups(look_up, limit):
     async def one(state):
         try:
             return {"found": [await look_up(state["term"])]}
@@ -168,7 +183,7 @@ def build(look_up, limit):
         "gather in one node",
         "four terms, four nodes; saw nodes that wrote something: 1",
         """
-def build(look_up, limit):
+def build_lookups(look_up, limit):
     slots = asyncio.Semaphore(limit)
 
     async def one(term):
@@ -197,7 +212,7 @@ def build(look_up, limit):
         "the failure is not caught",
         "what was found, in the order of the terms, and what failed; saw LookupError",
         """
-def build(look_up, limit):
+def build_lookups(look_up, limit):
     slots = asyncio.Semaphore(limit)
 
     async def one(state):
@@ -215,7 +230,7 @@ def build(look_up, limit):
         "every failure is caught",
         "another exception comes out; saw",
         """
-def build(look_up, limit):
+def build_lookups(look_up, limit):
     slots = asyncio.Semaphore(limit)
 
     async def one(state):
@@ -233,18 +248,67 @@ def build(look_up, limit):
     ),
     wrong(
         "18.2",
-        "a lock",
-        "two runs at once, limit 3: at most 3 calls going, and as many; saw 1 at once",
+        "one run after the other",
+        "3 runs at once, limit 2: at most 2 calls going, and as many; saw 1 at once",
         """
-def build(look_up, limit):
-    lock = asyncio.Lock()
+class OneByOne:
+    def __init__(self, app, limit):
+        self.app, self.limit, self.lock, self.astream = app, limit, asyncio.Lock(), app.astream
+
+    async def ainvoke(self, state):
+        async with self.lock:
+            return await self.app.ainvoke(state, {"max_concurrency": self.limit})
+
+def build_lookups(look_up, limit):
+    async def one(state):
+        try:
+            return {"found": [await look_up(state["term"])]}
+        except LookupError:
+            return {"failed": [state["term"]]}
+
+    builder = StateGraph(Lookups)
+    builder.add_node("one", one)
+    builder.add_conditional_edges(START, lambda state: [Send("one", {"term": t}) for t in state["terms"]], ["one"])
+    return OneByOne(builder.compile(), limit)
+""",
+    ),
+    wrong(
+        "18.2",
+        "a slot is lost at each failure",
+        "what was found, in the order of the terms, and what failed; saw Deadlock",
+        """
+def build_lookups(look_up, limit):
+    slots = asyncio.Semaphore(limit)
+
+    async def one(state):
+        await slots.acquire()
+        try:
+            text = await look_up(state["term"])
+        except LookupError:
+            return {"failed": [state["term"]]}
+        slots.release()
+        return {"found": [text]}
+
+    builder = StateGraph(Lookups)
+    builder.add_node("one", one)
+    builder.add_conditional_edges(START, lambda state: [Send("one", {"term": t}) for t in state["terms"]], ["one"])
+    return builder
+""",
+    ),
+    wrong(
+        "18.2",
+        "the message in place of the term",
+        "saw [(['ACTOR', 'QUEUE', 'LOCK', 'TASK'], ['no entry: ghost'",
+        """
+def build_lookups(look_up, limit):
+    slots = asyncio.Semaphore(limit)
 
     async def one(state):
         try:
-            async with lock:
+            async with slots:
                 return {"found": [await look_up(state["term"])]}
-        except LookupError:
-            return {"failed": [state["term"]]}
+        except LookupError as error:
+            return {"failed": [str(error)]}
 
     builder = StateGraph(Lookups)
     builder.add_node("one", one)
@@ -256,7 +320,7 @@ def build(look_up, limit):
         "18.2",
         "a node that plans, then the Sends; compiled",
         """
-def build(look_up, limit):
+def build_lookups(look_up, limit):
     slots = asyncio.BoundedSemaphore(limit)
 
     async def one(state):
@@ -287,15 +351,15 @@ def build(look_up, limit):
         "18.2",
         "the try inside the slot",
         """
-def build(look_up, limit):
+def build_lookups(look_up, limit):
     slots = asyncio.Semaphore(limit)
 
     async def look(term):
         async with slots:
             try:
                 return {"found": [await look_up(term)]}
-            except LookupError as error:
-                return {"failed": [str(error)]}
+            except LookupError:
+                return {"failed": [term]}
 
     builder = StateGraph(Lookups)
     builder.add_node("look", look)
@@ -409,6 +473,23 @@ async def report(topics):
     builder.add_node(note)
     builder.add_conditional_edges(START, one_each, ["note"])
     return (await builder.compile().ainvoke({"topics": topics}, {"max_concurrency": 4}))["lines"]
+""",
+    ),
+    right(
+        "18.3",
+        "a client with four connections",
+        """
+async def report(topics):
+    async with httpx.AsyncClient(base_url=server.url, limits=httpx.Limits(max_connections=4)) as client:
+        async def note(state):
+            topic = state["topic"]
+            sections, pages = await asyncio.gather(search_handbook(client, topic), search_web(client, topic))
+            return {"lines": [f"{topic}: {sections[0]['heading']} / {pages[0]['title']}"]}
+
+        builder = StateGraph(Topics)
+        builder.add_node(note)
+        builder.add_conditional_edges(START, one_each, ["note"])
+        return (await builder.compile().ainvoke({"topics": topics}))["lines"]
 """,
     ),
 ]
