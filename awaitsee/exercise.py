@@ -78,6 +78,7 @@ class exercise:
         self._patience: Token[float | None] | None = None
         self._timers: list[threading.Timer] = []
         self._over = False
+        self._earlier_run = observation.latest()
 
     def __call__(self, wanted: str, passed: object, *, saw: object = _UNSEEN, hint: str = "") -> bool:
         """Note one condition and return whether it is met.
@@ -165,7 +166,7 @@ class exercise:
             raise ExerciseFailed(f"{self.number} checks nothing: its check cell was changed. Take a fresh copy of it.")
         if self.failures:
             self._note("tried")
-            _show_last_run()
+            self._show_run()
             raise ExerciseFailed(
                 f"{self.number}: {self.failures} of {self.conditions} conditions not met. "
                 "Change your code, run its cell, then run this cell again."
@@ -173,6 +174,17 @@ class exercise:
         self._note("done")
         print(f"{self.number} done.")
         return False
+
+    def _show_run(self) -> None:
+        """Show the timeline of the last run that this check observed, where there is a notebook to show it in."""
+        run = observation.latest()
+        if run is None or run is self._earlier_run:
+            return
+        from IPython import get_ipython
+        from IPython.display import display
+
+        if get_ipython() is not None:
+            display(run.plot("What your code did"))  # type: ignore[no-untyped-call]
 
     def _take_back_cancellation(self) -> None:
         while self._task is not None and self._task.cancelling() > self._cancelled_before:
@@ -224,15 +236,3 @@ def _shorten(thing: object) -> str:
         text = f"a {type(thing).__name__} whose repr raises {type(error).__name__}"
     text = " ".join(text.split()) or "an empty text"
     return text if len(text) <= LONGEST_SIGHT else text[: LONGEST_SIGHT - 1] + "…"
-
-
-def _show_last_run() -> None:
-    """Show the timeline of the last observed run, where there is one and a notebook to show it in."""
-    run = observation.latest()
-    if run is None:
-        return
-    from IPython import get_ipython
-    from IPython.display import display
-
-    if get_ipython() is not None:
-        display(run.plot("What your code did"))  # type: ignore[no-untyped-call]

@@ -313,3 +313,22 @@ def test_a_damaged_file_is_put_aside_and_not_deleted(
     [aside] = tmp_path.glob("progress.damaged-*.json")
     assert aside.read_text(encoding="utf-8") == damage
     assert aside.name in capsys.readouterr().out
+
+
+def test_a_failure_shows_the_run_of_this_check_and_of_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[object] = []
+    monkeypatch.setattr("IPython.get_ipython", lambda: object())
+    monkeypatch.setattr("IPython.display.display", shown.append)
+
+    async def another_check() -> None:
+        run = await observe(fine())
+        assert run.result == 42
+        with exercise("06.2") as check:
+            check("nothing was run for this", False)
+
+    with pytest.raises(ExerciseFailed):
+        asyncio.run(another_check())
+    assert shown == []
+    with pytest.raises(ExerciseFailed):
+        asyncio.run(check_that(fine, wanted=43))
+    assert len(shown) == 1
