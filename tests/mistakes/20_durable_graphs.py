@@ -9,18 +9,21 @@ async def research(state: Brief) -> Brief:
 async def write(state: Brief) -> Brief:
     return {"text": await ask(f"Write about {state['topic']}. Findings: {state['findings']}")}
 
-def mail_of(state: Brief) -> dict:
-    return {"to": "editor@desk.example", "subject": state["topic"], "text": state["text"]}
+def mails_of(state: Brief) -> list[dict]:
+    return [{"to": reader, "subject": state["topic"], "text": state["text"]} for reader in state["readers"]]
+
+def key_of(config: RunnableConfig, mail: dict) -> dict:
+    return {"Idempotency-Key": config["configurable"]["thread_id"] + mail["to"]}
 
 def brief_graph() -> StateGraph:
-    return StateGraph(Brief).add_sequence([research, write, send_mail]).add_edge(START, "research")
+    return StateGraph(Brief).add_sequence([research, write, send_mails]).add_edge(START, "research")
 """
 
 ANSWERS = [
     wrong(
         "20.1",
         "in one node",
-        "one text for each of the two threads; saw 4 sent",
+        "one text for each of the three threads; saw 6 sent",
         """
 def approval_graph(send):
     async def offer(state: Brief) -> Brief:
@@ -28,6 +31,21 @@ def approval_graph(send):
         return {"mail": interrupt("Good enough?")}
 
     return StateGraph(Brief).add_node("offer", offer).add_edge(START, "offer")
+""",
+    ),
+    wrong(
+        "20.1",
+        "one text for all",
+        "one text for each of the three threads; saw 3 sent: ['One draft.', 'One draft.', 'One draft.']",
+        """
+def approval_graph(send):
+    async def send_text(state: Brief) -> None:
+        await send("One draft.")
+
+    async def ask_editor(state: Brief) -> Brief:
+        return {"mail": interrupt("Good enough?")}
+
+    return StateGraph(Brief).add_sequence([send_text, ask_editor]).add_edge(START, "send_text")
 """,
     ),
     wrong(
@@ -47,7 +65,7 @@ def approval_graph(send):
     wrong(
         "20.1",
         "remembered in a variable",
-        "one text for each of the two threads; saw 4 sent",
+        "one text for each of the three threads; saw 6 sent",
         """
 def approval_graph(send):
     sent = set()
@@ -64,7 +82,7 @@ def approval_graph(send):
     wrong(
         "20.1",
         "remembered in a global variable",
-        "one text for each of the two threads; saw 1 sent",
+        "one text for each of the three threads; saw 2 sent",
         """
 known = set()
 
@@ -74,19 +92,6 @@ def approval_graph(send):
             known.add(state["text"])
             await send(state["text"])
         return {"mail": interrupt("Good enough?")}
-
-    return StateGraph(Brief).add_node("offer", offer).add_edge(START, "offer")
-""",
-    ),
-    wrong(
-        "20.1",
-        "never asks",
-        "it asks the question; saw []",
-        """
-def approval_graph(send):
-    async def offer(state: Brief) -> Brief:
-        await send(state["text"])
-        return {"mail": "yes"}
 
     return StateGraph(Brief).add_node("offer", offer).add_edge(START, "offer")
 """,
@@ -125,93 +130,97 @@ def approval_graph(send):
     return StateGraph(Brief).add_node("offer", offer).add_edge(START, "offer")
 """,
     ),
-    right(
-        "20.1",
-        "task(send)",
-        """
-def approval_graph(send):
-    async def offer(state: Brief) -> Brief:
-        await task(send)(state["text"])
-        return {"mail": interrupt("Good enough?")}
-
-    return StateGraph(Brief).add_node("offer", offer).add_edge(START, "offer")
+    wrong(
+        "20.2",
+        "no key",
+        "when the mail is out: one mail each; saw ['archive', 'client', 'client', 'editor', 'editor']",
+        NODES
+        + """
+async def send_mails(state: Brief) -> Brief:
+    for mail in mails_of(state):
+        (await client.post("/mail", json=mail)).raise_for_status()
+    return {"mail": "sent"}
 """,
     ),
     wrong(
         "20.2",
-        "no key",
-        "the connection breaks when the mail is out: one mail; saw 2 mails",
+        "the thread as key",
+        "complete in the end; saw",
         NODES
         + """
-async def send_mail(state: Brief) -> Brief:
-    (await client.post("/mail", json=mail_of(state))).raise_for_status()
+async def send_mails(state: Brief, config: RunnableConfig) -> Brief:
+    key = {"Idempotency-Key": config["configurable"]["thread_id"]}
+    for mail in mails_of(state):
+        (await client.post("/mail", json=mail, headers=key)).raise_for_status()
+    return {"mail": "sent"}
+""",
+    ),
+    wrong(
+        "20.2",
+        "the mail's text as key",
+        "another thread with the same brief: one mail each; saw []",
+        NODES
+        + """
+async def send_mails(state: Brief) -> Brief:
+    for mail in mails_of(state):
+        key = {"Idempotency-Key": mail["to"] + mail["subject"]}
+        (await client.post("/mail", json=mail, headers=key)).raise_for_status()
     return {"mail": "sent"}
 """,
     ),
     wrong(
         "20.2",
         "a random key in the node that sends",
-        "the connection breaks when the mail is out: one mail; saw 2 mails",
+        "a connection breaks when the mail is out: one mail each; saw ['archive', 'client', 'client'",
         NODES
         + """
 import uuid
 
-async def send_mail(state: Brief) -> Brief:
-    key = {"Idempotency-Key": str(uuid.uuid4())}
-    (await client.post("/mail", json=mail_of(state), headers=key)).raise_for_status()
-    return {"mail": "sent"}
-""",
-    ),
-    wrong(
-        "20.2",
-        "the topic as key",
-        "one mail; saw 0 mails",
-        NODES
-        + """
-async def send_mail(state: Brief) -> Brief:
-    key = {"Idempotency-Key": state["topic"]}
-    (await client.post("/mail", json=mail_of(state), headers=key)).raise_for_status()
+async def send_mails(state: Brief) -> Brief:
+    for mail in mails_of(state):
+        key = {"Idempotency-Key": str(uuid.uuid4())}
+        (await client.post("/mail", json=mail, headers=key)).raise_for_status()
     return {"mail": "sent"}
 """,
     ),
     wrong(
         "20.2",
         "believes that it was sent",
-        "the run raises; saw",
+        "a connection breaks when the mail is out: the run raises; saw",
         NODES
         + """
-async def send_mail(state: Brief, config: RunnableConfig) -> Brief:
-    key = {"Idempotency-Key": config["configurable"]["thread_id"]}
-    try:
-        (await client.post("/mail", json=mail_of(state), headers=key)).raise_for_status()
-    except httpx.HTTPError:
-        pass
+async def send_mails(state: Brief, config: RunnableConfig) -> Brief:
+    for mail in mails_of(state):
+        try:
+            (await client.post("/mail", json=mail, headers=key_of(config, mail))).raise_for_status()
+        except httpx.HTTPError:
+            pass
     return {"mail": "sent"}
 """,
     ),
     wrong(
         "20.2",
         "does not look at the status",
-        "the mail service refuses: the run raises; saw",
+        "the mail service refuses one: the run raises; saw",
         NODES
         + """
-async def send_mail(state: Brief, config: RunnableConfig) -> Brief:
-    key = {"Idempotency-Key": config["configurable"]["thread_id"]}
-    await client.post("/mail", json=mail_of(state), headers=key)
+async def send_mails(state: Brief, config: RunnableConfig) -> Brief:
+    for mail in mails_of(state):
+        await client.post("/mail", json=mail, headers=key_of(config, mail))
     return {"mail": "sent"}
 """,
     ),
     wrong(
         "20.2",
         "all in one node",
-        "nothing is repeated but the mail; saw {'/search': 2, 'model': 2, '/mail': 2}",
+        "no search or answer is repeated; saw {'/search': 2, 'model': 2}",
         NODES
         + """
 async def do_all(state: Brief, config: RunnableConfig) -> Brief:
     state = state | await research(state)
     state = state | await write(state)
-    key = {"Idempotency-Key": config["configurable"]["thread_id"]}
-    (await client.post("/mail", json=mail_of(state), headers=key)).raise_for_status()
+    for mail in mails_of(state):
+        (await client.post("/mail", json=mail, headers=key_of(config, mail))).raise_for_status()
     return state | {"mail": "sent"}
 
 def brief_graph():
@@ -220,89 +229,109 @@ def brief_graph():
     ),
     wrong(
         "20.2",
-        "a task without a key",
-        "the connection breaks when the mail is out: one mail; saw 2 mails",
+        "gathered, and left to themselves",
+        "nothing is left running; saw",
         NODES
         + """
-@task
-async def send_once(mail: dict) -> None:
-    (await client.post("/mail", json=mail)).raise_for_status()
+async def send_mails(state: Brief, config: RunnableConfig) -> Brief:
+    async def send(mail: dict) -> None:
+        (await client.post("/mail", json=mail, headers=key_of(config, mail))).raise_for_status()
 
-async def send_mail(state: Brief) -> Brief:
-    await send_once(mail_of(state))
+    await asyncio.gather(*(send(mail) for mail in mails_of(state)))
     return {"mail": "sent"}
 """,
     ),
     right(
         "20.2",
-        "a random key from a node before",
+        "random keys from a node before",
         """
 import uuid
 
 class Keyed(Brief, total=False):
-    key: str
+    keys: dict[str, str]
 
 def brief_graph():
     async def research(state: Keyed) -> Keyed:
-        return {"findings": await search(state["topic"])}
+        return {"findings": await search(state["topic"]), "keys": {r: str(uuid.uuid4()) for r in state["readers"]}}
 
     async def write(state: Keyed) -> Keyed:
-        text = await ask(f"Write about {state['topic']}. Findings: {state['findings']}")
-        return {"text": text, "key": str(uuid.uuid4())}
+        return {"text": await ask(f"Write about {state['topic']}. Findings: {state['findings']}")}
 
-    async def send_mail(state: Keyed) -> Keyed:
-        mail = {"to": "editor@desk.example", "subject": state["topic"], "text": state["text"]}
-        response = await client.post("/mail", json=mail, headers={"Idempotency-Key": state["key"]})
-        response.raise_for_status()
+    async def send_mails(state: Keyed) -> Keyed:
+        for reader in state["readers"]:
+            mail = {"to": reader, "subject": state["topic"], "text": state["text"]}
+            response = await client.post("/mail", json=mail, headers={"Idempotency-Key": state["keys"][reader]})
+            response.raise_for_status()
         return {"mail": "sent"}
 
-    return StateGraph(Keyed).add_sequence([research, write, send_mail]).add_edge(START, "research")
+    return StateGraph(Keyed).add_sequence([research, write, send_mails]).add_edge(START, "research")
 """,
     ),
     right(
         "20.2",
-        "one node of three tasks, with a key",
-        """
+        "one node of tasks, with keys, in a group",
+        NODES
+        + """
 def brief_graph():
     @task
-    async def send_once(mail: dict, key: str) -> None:
-        (await client.post("/mail", json=mail, headers={"Idempotency-Key": key})).raise_for_status()
+    async def send_once(mail: dict, key: dict) -> None:
+        (await client.post("/mail", json=mail, headers=key)).raise_for_status()
 
     async def do_all(state: Brief, config: RunnableConfig) -> Brief:
-        findings = await task(search)(state["topic"])
-        text = await task(ask)(f"Write about {state['topic']}. Findings: {findings}")
-        mail = {"to": "editor@desk.example", "subject": state["topic"], "text": text}
-        await send_once(mail, config["configurable"]["thread_id"])
-        return {"findings": findings, "text": text, "mail": "sent"}
+        state = state | {"findings": await task(search)(state["topic"])}
+        state["text"] = await task(ask)(f"Write about {state['topic']}. Findings: {state['findings']}")
+        async with asyncio.TaskGroup() as group:
+            for mail in mails_of(state):
+                group.create_task(send_one(send_once, mail, key_of(config, mail)))
+        return state | {"mail": "sent"}
+
+    async def send_one(send, mail: dict, key: dict) -> None:
+        await send(mail, key)
 
     return StateGraph(Brief).add_node("do_all", do_all).add_edge(START, "do_all")
+""",
+    ),
+    right(
+        "20.2",
+        "a branch for each reader",
+        NODES
+        + """
+from langgraph.types import Send
+
+async def to_each(state: Brief) -> list[Send]:
+    return [Send("send_mail", state | {"readers": [reader]}) for reader in state["readers"]]
+
+async def send_mail(state: Brief, config: RunnableConfig) -> None:
+    [mail] = mails_of(state)
+    async with asyncio.TaskGroup() as group:
+        sent = group.create_task(client.post("/mail", json=mail, headers=key_of(config, mail)))
+    sent.result().raise_for_status()
+
+async def done(state: Brief) -> Brief:
+    return {"mail": "sent"}
+
+def brief_graph():
+    graph = StateGraph(Brief).add_sequence([research, write]).add_edge(START, "research")
+    graph.add_node(send_mail).add_node(done).add_conditional_edges("write", to_each, ["send_mail"])
+    return graph.add_edge("send_mail", "done")
 """,
     ),
     wrong(
         "20.3",
         "the default",
-        "ask_model, 400: 1 request; saw 2",
+        "429: yes; saw False",
         """
-def worth_retrying(error):
+def surely_not_sent(error):
     return RetryPolicy().retry_on(error)
 """,
     ),
     wrong(
         "20.3",
-        "everything",
-        "divide, ok: 1 request; saw 2",
+        "the lesson's",
+        "drop: no; saw True",
         """
-def worth_retrying(error):
-    return True
-""",
-    ),
-    wrong(
-        "20.3",
-        "no timeouts",
-        "look_up_in_time, hang: 2 requests; saw 1",
-        """
-def worth_retrying(error):
-    if isinstance(error, (httpx.TransportError, APIConnectionError)):
+def surely_not_sent(error):
+    if isinstance(error, (TimeoutError, httpx.TransportError)):
         return True
     response = getattr(error, "response", None)
     return response is not None and (response.status_code in (408, 429) or response.status_code >= 500)
@@ -310,62 +339,74 @@ def worth_retrying(error):
     ),
     wrong(
         "20.3",
-        "the model's errors only",
-        "look_up, 429: 2 requests; saw 1",
+        "never",
+        "503, in a node: requests and mails; saw (1, 0)",
         """
-def worth_retrying(error):
-    if isinstance(error, (TimeoutError, httpx.TransportError, APIConnectionError)):
-        return True
-    status = getattr(error, "status_code", 0)
-    return status in (408, 429) or status >= 500
+def surely_not_sent(error):
+    return False
 """,
     ),
     wrong(
         "20.3",
-        "every status",
-        "look_up, 404: 1 request; saw 2",
+        "statuses only",
+        "ConnectError: yes; saw False",
         """
-def worth_retrying(error):
-    kinds = (TimeoutError, httpx.TransportError, APIConnectionError)
-    return isinstance(error, kinds) or hasattr(error, "response")
+def surely_not_sent(error):
+    return isinstance(error, httpx.HTTPStatusError) and error.response.status_code in (429, 503)
+""",
+    ),
+    wrong(
+        "20.3",
+        "every timeout",
+        "hang: no; saw True",
+        """
+def surely_not_sent(error):
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code in (429, 503)
+    return isinstance(error, (httpx.TimeoutException, httpx.ConnectError))
+""",
+    ),
+    wrong(
+        "20.3",
+        "every server error",
+        "500: no; saw True",
+        """
+def surely_not_sent(error):
+    if isinstance(error, httpx.HTTPStatusError):
+        return error.response.status_code == 429 or error.response.status_code >= 500
+    return isinstance(error, (httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError))
 """,
     ),
     wrong(
         "20.3",
         "a response that is not there",
-        "ask_model, drop: 2 requests; saw 1",
+        "PoolTimeout: yes; saw AttributeError",
         """
-def worth_retrying(error):
-    return error.response.status_code in (408, 429) or error.response.status_code >= 500
-""",
-    ),
-    right(
-        "20.3",
-        "by classes",
-        """
-import openai
-
-def worth_retrying(error):
-    if isinstance(error, httpx.HTTPStatusError):
-        return error.response.status_code in (408, 429) or error.response.status_code >= 500
-    if isinstance(error, openai.APIStatusError):
-        return error.status_code in (408, 429) or error.status_code >= 500
-    return isinstance(error, (TimeoutError, httpx.TransportError, openai.APIConnectionError))
+def surely_not_sent(error):
+    refused = error.response.status_code in (429, 503)
+    return refused or isinstance(error, (httpx.PoolTimeout, httpx.ConnectTimeout, httpx.ConnectError))
 """,
     ),
     right(
         "20.3",
         "match",
         """
-import openai
-
-def worth_retrying(error):
+def surely_not_sent(error):
     match error:
-        case TimeoutError() | httpx.TransportError() | openai.APIConnectionError():
+        case httpx.PoolTimeout() | httpx.ConnectTimeout() | httpx.ConnectError():
             return True
-        case httpx.HTTPStatusError() | openai.APIStatusError():
-            return error.response.status_code in {408, 429} or error.response.status_code // 100 == 5
+        case httpx.HTTPStatusError(response=response):
+            return response.status_code in {429, 503}
     return False
+""",
+    ),
+    right(
+        "20.3",
+        "by names",
+        """
+def surely_not_sent(error):
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return status in (429, 503) or type(error).__name__ in ("PoolTimeout", "ConnectTimeout", "ConnectError")
 """,
     ),
     wrong(
