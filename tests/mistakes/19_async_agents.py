@@ -91,12 +91,6 @@ def tools_of(session, client):
         ),
     ),
     wrong("19.1", "one is missing", "three tools with their names; saw", tools(tools="[weather, search]")),
-    wrong(
-        "19.1",
-        "functions, not tools",
-        "three tools with their names; saw [<function",
-        tools().replace("    @tool\n", ""),
-    ),
     right("19.1", "the product in a thread", tools()),
     right(
         "19.1",
@@ -163,23 +157,6 @@ def harmless(function, at_once):
     ),
     wrong(
         "19.2",
-        "other arguments",
-        "name, description and arguments are those of the function; saw call",
-        '''
-def harmless(function, at_once):
-    slots = asyncio.Semaphore(at_once)
-
-    @tool
-    async def call(query: str) -> str:
-        """Call the function."""
-        async with slots:
-            return await asyncio.to_thread(function, query)
-
-    return call
-''',
-    ),
-    wrong(
-        "19.2",
         "arguments dropped",
         "the results of the function, with its arguments; saw",
         """
@@ -232,7 +209,7 @@ def harmless(function, at_once):
     wrong(
         "19.3",
         "no cap",
-        "with a large budget the work is done, two calls at once; saw 11 calls, at most 3 at once",
+        "with a large budget the work is done, two calls at once; saw 8 calls, at most 3 at once",
         LIMITS
         + """
         if self.tokens >= self.most_tokens:
@@ -286,6 +263,33 @@ def harmless(function, at_once):
         return response
 """,
     ),
+    wrong(
+        "19.3",
+        "one call too late",
+        "a failed call raises, and gives its slot back; saw first",
+        LIMITS
+        + """
+        async with self.slots:
+            if self.tokens > self.most_tokens:
+                return AIMessage(STOPPED)
+            response = await handler(request)
+            self.tokens += response.result[-1].usage_metadata["total_tokens"]
+            return response
+""",
+    ),
+    wrong(
+        "19.3",
+        "the sync hook",
+        "with a large budget the work is done, two calls at once; saw 0 calls",
+        LIMITS.replace("async def awrap", "def wrap")
+        + """
+        if self.tokens >= self.most_tokens:
+            return AIMessage(STOPPED)
+        response = handler(request)
+        self.tokens += response.result[-1].usage_metadata["total_tokens"]
+        return response
+""",
+    ),
     right(
         "19.3",
         "acquire and finally",
@@ -318,16 +322,17 @@ def harmless(function, at_once):
     ),
     wrong(
         "19.4",
-        "the sync hook",
-        "2 failures, 3 attempts; saw 0 attempts; Asynchronous implementation of awrap_tool_call",
-        PATIENCE.replace("async def awrap", "def wrap")
+        "a pause after the last attempt",
+        "with a pause between two attempts, and none after the last; saw between",
+        PATIENCE
         + """
         for attempt in range(self.attempts):
             try:
-                return handler(request)
+                return await handler(request)
             except Exception as error:
-                time.sleep(self.pause)
-        return ToolMessage("Error: none", tool_call_id=request.tool_call["id"], status="error")
+                failure = f"Error: {error}"
+                await asyncio.sleep(self.pause)
+        return ToolMessage(failure, tool_call_id=request.tool_call["id"], status="error")
 """,
     ),
     wrong(
@@ -375,21 +380,6 @@ def harmless(function, at_once):
             except BaseException as error:
                 failure = f"Error: {error}"
         return ToolMessage(failure, tool_call_id=request.tool_call["id"], status="error")
-""",
-    ),
-    wrong(
-        "19.4",
-        "raises in the end",
-        "the model is told how it ended; saw",
-        PATIENCE
-        + """
-        for attempt in range(self.attempts):
-            try:
-                return await handler(request)
-            except Exception:
-                if attempt == self.attempts - 1:
-                    raise
-                await asyncio.sleep(self.pause)
 """,
     ),
     right(
