@@ -67,13 +67,13 @@ def rows() -> list[list[str]]:
     return [re.split(r"(?<!\\) \| ", line) for line in lines]
 
 
-def test_each_claim_has_a_verdict_and_a_cell() -> None:
+def test_each_claim_has_a_verdict_and_a_cell_or_a_reason_for_none() -> None:
     numbers = [int(row[0]) for row in rows()]
-    assert numbers == sorted(set(numbers)) and set(numbers) <= set(range(1, ALL_CLAIMS + 1))
+    assert numbers == list(range(1, ALL_CLAIMS + 1))
     for number, claim, verdict, truth, where in rows():
         assert verdict in VERDICTS, f"claim {number}: {verdict}"
         assert claim and truth, f"claim {number}"
-        assert places(where), f"claim {number} names no cell"
+        assert places(where) or re.match(r"no cell: \w.{20,}", where), f"claim {number} names no cell and no reason"
 
 
 def test_the_verdicts_are_counted() -> None:

@@ -7,10 +7,14 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
+from urllib.parse import unquote
 
 import nbformat
 import pytest
 from nbformat import NotebookNode
+
+from tests.test_docs import rows, sections
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = sorted((ROOT / "notebooks").glob("*.ipynb"))
@@ -20,7 +24,18 @@ LARGEST_LESSON = 500_000
 LONGEST_CELL = 15
 MOST_SECTIONS = 5
 MOST_PLOTS = 4
-WITHOUT_PREDICTION = re.compile(r"^## (Recap|Going further|Next|A real provider)", re.MULTILINE)
+# A part of the course ends with a quiz: claims, each with a cell that settles it and a verdict.
+ENDS_A_PART = {"06", "11", "16", "20"}
+QUIZ = "## Quiz: true or false?"
+FEWEST_CLAIMS, MOST_CLAIMS = 5, 7
+LONGEST_QUIZ_CELL = 10
+CLAIM = re.compile(r'\*\*(\d)\.\*\* ".+" \*\*True, false, or only half\?\*\*')
+VERDICT = re.compile(
+    r"<details><summary>Verdict</summary>\n\n"
+    r"\*\*([A-Z][a-z ]+)\*\* \(\[claim (\d+)\]\(\.\./docs/claims\.md\)\)(.+)\n\n</details>",
+    re.DOTALL,
+)
+STORY = re.compile(r"\[lesson (\d\d)\]\((\w+)\.ipynb#([^)\s]+)\)")
 SECRET = re.compile(r"\b(sk-[A-Za-z0-9_-]{8,}|AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|lsv2_\w{20,})")
 MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|home|Users|work|tmp|private|var)/[\w.-]+|[A-Z]:\\\\?Users")
 # What every lesson may use: the words of the language that a reader of the course already has.
@@ -134,12 +149,13 @@ def test_the_first_example_runs_on_the_first_screen(path: Path) -> None:
 def test_sections_are_few_timed_and_predicted(path: Path) -> None:
     notebook = read(path)
     headings = [cell for cell in notebook.cells if cell.cell_type == "markdown" and cell.source.startswith("## ")]
-    sections = [cell for cell in headings if not re.match(r"## (Recap|Going further|Next)", cell.source)]
-    assert 1 <= len(sections) <= MOST_SECTIONS
-    for cell in sections:
+    timed = [cell for cell in headings if not re.match(r"## (Recap|Going further|Next)", cell.source)]
+    for cell in timed:
         assert cell.metadata.get("minutes"), f"no minutes: {cell.source.splitlines()[0]}"
         assert cell.metadata.get("slideshow", {}).get("slide_type") == "slide"
-    planned = sum(cell.metadata["minutes"] for cell in sections)
+    taught = [cell for cell in timed if not cell.source.startswith(QUIZ)]
+    assert 1 <= len(taught) <= MOST_SECTIONS
+    planned = sum(cell.metadata["minutes"] for cell in taught)
     assert planned <= notebook.metadata["awaitsee"]["minutes"]
 
 
@@ -184,6 +200,79 @@ def test_figures_are_few_and_have_a_text(path: Path) -> None:
     for figure in figures:
         assert len(figure.data["text/plain"]) > 20
         assert figure.metadata["image/png"]["alt"]
+
+
+class Settled(NamedTuple):
+    """A claim of a quiz: the cell that quotes it, the cell that settles it, and the cell with the verdict."""
+
+    claim: NotebookNode
+    code: NotebookNode
+    verdict: NotebookNode
+
+
+def quiz(notebook: NotebookNode) -> list[NotebookNode]:
+    """Return the cells of a lesson's quiz that follow its heading, or none."""
+    starts = [index for index, cell in enumerate(notebook.cells) if cell.source.startswith(QUIZ)]
+    if not starts:
+        return []
+    cells = notebook.cells[starts[0] + 1 :]
+    end = next(index for index, cell in enumerate(cells) if cell.source.startswith("## "))
+    found: list[NotebookNode] = cells[:end]
+    return found
+
+
+def claims(path: Path) -> list[Settled]:
+    cells = quiz(read(path))
+    return [Settled(*cells[start : start + 3]) for start in range(0, len(cells), 3)]
+
+
+every_quiz = pytest.mark.parametrize("path", [path for path in LESSONS if quiz(read(path))], ids=name)
+
+
+def test_each_part_ends_with_a_quiz() -> None:
+    assert {path.stem[:2] for path in LESSONS if quiz(read(path))} == ENDS_A_PART
+
+
+@every_quiz
+def test_the_quiz_stands_before_next(path: Path) -> None:
+    last = [line for line in prose(read(path)).splitlines() if line.startswith("## ")][-3:]
+    assert last[0] in ("## Recap", "## Going further") and last[1:] == [QUIZ, "## Next"]
+
+
+@every_quiz
+def test_each_claim_of_a_quiz_has_a_cell_and_a_verdict(path: Path) -> None:
+    cells = quiz(read(path))
+    number = len(cells) // 3
+    assert FEWEST_CLAIMS <= number <= MOST_CLAIMS
+    assert [cell.cell_type for cell in cells] == ["markdown", "code", "markdown"] * number
+    for position, (claim, settles, verdict) in enumerate(claims(path), start=1):
+        quoted = CLAIM.fullmatch(claim.source)
+        assert quoted and int(quoted[1]) == position, claim.source
+        lines = [line for line in settles.source.splitlines() if line.strip()]
+        assert len(lines) <= LONGEST_QUIZ_CELL, f"claim {position} takes {len(lines)} lines"
+        assert settles.outputs and not any("image/png" in output.get("data", {}) for output in settles.outputs)
+        assert VERDICT.fullmatch(verdict.source), verdict.source
+
+
+@every_quiz
+def test_the_verdicts_of_a_quiz_are_those_on_the_page_of_claims(path: Path) -> None:
+    on_the_page = {row[0]: row[2] for row in rows()}
+    found = [VERDICT.fullmatch(verdict.source) for _, _, verdict in claims(path)]
+    given = {match[2]: match[1].lower() for match in found if match}
+    assert len(given) == len(found), "a claim is there twice"
+    assert given == {number: on_the_page.get(number) for number in given}
+    true = sum(verdict == "works" for verdict in given.values())
+    assert 2 <= true <= len(given) / 2, "neither verdict may be the one to guess"
+
+
+@every_quiz
+def test_each_verdict_leads_to_the_section_with_the_whole_story(path: Path) -> None:
+    for _, _, verdict in claims(path):
+        stories = STORY.findall(verdict.source)
+        assert stories, verdict.source
+        for number, stem, anchor in stories:
+            assert stem.startswith(f"{number}_") and stem <= path.stem
+            assert unquote(anchor) in {heading.replace(" ", "-") for heading in sections(stem)}, anchor
 
 
 def parse(source: str) -> ast.Module:
