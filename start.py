@@ -957,6 +957,10 @@ def workers() -> "list[str]":
     return ["-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
+# All that pytest loads: of each package that offers a plugin by itself it would take every module apart.
+PLUGINS = ("tests.quick_schemas", "xdist", "nbval.plugin", "pytest_timeout", "_hypothesis_pytestplugin")
+
+
 def check_command(arguments: "list[str]") -> "list[str]":
     """The call of pytest that makes up `test`: the tests, and every lesson run again with nbval, side by side.
 
@@ -966,16 +970,10 @@ def check_command(arguments: "list[str]") -> "list[str]":
     paths = [argument for argument in arguments if (ROOT / argument.split("::")[0]).exists()]
     options = [argument for argument in arguments if argument not in paths]
     lessons = ["notebooks"] if list((ROOT / "notebooks").glob("*.ipynb")) else []
-    nbval = [
-        "-p",
-        "tests.quick_schemas",
-        "--nbval",
-        "--nbval-current-env",
-        "--nbval-sanitize-with",
-        "tests/nbval_sanitize.cfg",
-    ]
+    nbval = ["--nbval", "--nbval-current-env", "--nbval-sanitize-with", "tests/nbval_sanitize.cfg"]
     nbval += ["--nbval-cell-timeout=60", "-p", "no:cacheprovider"]
-    return ["-m", "pytest", *workers(), *nbval, *options, *(paths or ["tests", *lessons])]
+    plugins = [part for plugin in PLUGINS for part in ("-p", plugin)]
+    return ["-m", "pytest", *plugins, *workers(), *nbval, *options, *(paths or ["tests", *lessons])]
 
 
 def lint_commands() -> "list[list[str]]":
@@ -1000,6 +998,7 @@ def check_environment(folder: str) -> "dict[str, str]":
     own.pop("PYTHONASYNCIODEBUG", None)
     own.update(
         LANGSMITH_TRACING="false",
+        PYTEST_DISABLE_PLUGIN_AUTOLOAD="1",
         HF_HUB_OFFLINE="1",
         TOKENIZERS_PARALLELISM="false",
         MPLBACKEND="Agg",

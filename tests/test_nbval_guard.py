@@ -39,9 +39,18 @@ def verdicts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     ]
     folder = tmp_path_factory.mktemp("notebooks")
     nbformat.write(new_notebook(cells=cells), folder / "guarded.ipynb")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.nbval_guard", "-p", "no:cacheprovider", "-p", "no:xdist"]
-    command += ["--color=no", "-rA", "--nbval", "--nbval-current-env", "--nbval-cell-timeout=5", str(folder)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "pytest", "-p", "tests.nbval_guard", "-p", "no:cacheprovider"]
+    command += [
+        "-p",
+        "nbval.plugin",
+        "--color=no",
+        "-rA",
+        "--nbval",
+        "--nbval-current-env",
+        "--nbval-cell-timeout=5",
+        str(folder),
+    ]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
     found = re.findall(r"^(PASSED|FAILED) .*::(Cell \d+)", done.stdout, re.MULTILINE)
     assert len(found) == len(cells), done.stdout + done.stderr

@@ -169,7 +169,7 @@ def imports() -> dict[str, str]:
     written = set()
     for path in sorted((ROOT / "lessons").glob("*.md")):
         # A module that a lesson writes and then imports.
-        written |= set(re.findall(r'/ "(\w+)\.py"\)\.write_text', path.read_text(encoding="utf-8")))
+        written |= set(re.findall(r'/ "(\w+)\.py"\)', path.read_text(encoding="utf-8")))
         for cell in re.findall(r"^```\{code-cell\}.*?^```", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
             for match in IMPORT.finditer(cell):
                 found.setdefault(match[1] or match[2], str(path.relative_to(ROOT)))

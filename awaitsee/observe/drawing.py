@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 import matplotlib
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.collections import LineCollection, PolyCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
@@ -84,6 +83,9 @@ def png(sheet: Sheet) -> bytes:
 
 def svg(sheet: Sheet) -> str:
     """Draw as SVG with text as text; the same sheet gives the same words."""
+    # Imported here: it takes as long as all the rest of matplotlib, and few figures are wanted as SVG.
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     out = io.BytesIO()
     with _own_settings():
         figure = _figure(sheet)
