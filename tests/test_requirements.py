@@ -50,6 +50,7 @@ OWN = {
     "start",
     "benchmarks",
     "conftest",
+    "recipes",
     *(path.stem for path in ROOT.glob("tools/*.py")),
 }
 IMPORT = re.compile(r"^\s*(?:from\s+(\w+)[\w.]*\s+import\b|import\s+(\w+))", re.MULTILINE)
