@@ -18,6 +18,17 @@ def doctor() -> None:
     raise typer.Exit(1 if complaints() else 0)
 
 
+@app.command()
+def progress() -> None:
+    """Show which exercises are done, tried and open, and about how many minutes are left."""
+    from . import overview
+    from . import progress as kept
+
+    lessons = overview.lessons()
+    typer.echo(overview.describe(lessons, kept.read()))
+    raise typer.Exit(0 if lessons else 1)
+
+
 @model.command()
 def install() -> None:
     """Install it into this environment: 130 MB, no account, no key."""

@@ -49,6 +49,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, cast
 
+from awaitsee import magic
 from awaitsee.interrupt import Stopped, Stopper
 from awaitsee.tracebacks import format_error, format_place, has_group
 
@@ -68,7 +69,7 @@ def load(shell: InteractiveShell) -> None:
     """Make the repairs that the kernel of `shell` needs. A second call changes nothing."""
     if shell in _loaded or getattr(shell, "kernel", None) is None:
         return
-    _loaded[shell] = undo = []
+    _loaded[shell] = undo = [magic.register(shell)]
     for needed, repair in _REPAIRS:
         if needed(cast("Shell", shell)):
             undo.append(repair(cast("Shell", shell)))
