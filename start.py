@@ -954,7 +954,7 @@ def lab(arguments: "list[str]") -> int:
 
 def workers() -> "list[str]":
     """More workers than the two cores that CI has: most tests wait for something."""
-    return ["-n", "6", "--dist", "loadfile", "--no-loadscope-reorder"]
+    return ["-n", "5", "--dist", "loadfile", "--no-loadscope-reorder"]
 
 
 # All that pytest loads: of each package that offers a plugin by itself it would take every module apart.

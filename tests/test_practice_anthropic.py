@@ -19,7 +19,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.tools import tool
 from pydantic import BaseModel
 
-from awaitsee.practice import Fault, PracticeServer, practice_server
+from awaitsee.practice import Fault, PracticeServer
 
 QUESTION: Any = [{"role": "user", "content": "What is a semaphore?"}]
 TWO_CITIES: list[dict[str, Any]] = [{"role": "user", "content": "What is the weather in Paris and in Rome?"}]
@@ -28,20 +28,6 @@ WEATHER_TOOL: Any = {
     "description": "Get the weather in a city",
     "input_schema": {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]},
 }
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[PracticeServer]:
-    server = practice_server()
-    assert isinstance(server, PracticeServer)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def server(running: PracticeServer) -> PracticeServer:
-    practice_server()
-    return running
 
 
 @pytest.fixture(scope="module")

@@ -2,30 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
 import pytest
 
-from awaitsee.practice import Fault, PracticeServer, practice_server
+from awaitsee.practice import Fault, PracticeServer
 
 MAIL = {"to": "desk@example.org", "subject": "The brief", "text": "Tasks overlap while they wait."}
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[PracticeServer]:
-    server = practice_server()
-    assert isinstance(server, PracticeServer)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def server(running: PracticeServer) -> PracticeServer:
-    practice_server()
-    return running
 
 
 def post(server: PracticeServer, mail: Any = None, key: str = "") -> httpx.Response:

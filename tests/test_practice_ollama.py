@@ -33,20 +33,6 @@ WEATHER_TOOL: Any = {
 
 
 @pytest.fixture(scope="module")
-def running() -> Iterator[PracticeServer]:
-    server = practice_server()
-    assert isinstance(server, PracticeServer)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def server(running: PracticeServer) -> PracticeServer:
-    practice_server()
-    return running
-
-
-@pytest.fixture(scope="module")
 def client(running: PracticeServer) -> Iterator[ollama.Client]:
     with ollama.Client() as client:
         yield client

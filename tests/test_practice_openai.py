@@ -17,7 +17,7 @@ from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI, OpenAIEmbeddings
 from pydantic import BaseModel
 
-from awaitsee.practice import Fault, PracticeServer, practice_server
+from awaitsee.practice import Fault, PracticeServer
 
 QUESTION: Any = [{"role": "user", "content": "What is a semaphore?"}]
 WEATHER_TOOL: Any = {
@@ -29,20 +29,6 @@ WEATHER_TOOL: Any = {
     },
 }
 TWO_CITIES: list[dict[str, Any]] = [{"role": "user", "content": "What is the weather in Paris and in Rome?"}]
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[PracticeServer]:
-    server = practice_server()
-    assert isinstance(server, PracticeServer)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def server(running: PracticeServer) -> PracticeServer:
-    practice_server()
-    return running
 
 
 @pytest.fixture

@@ -5,32 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import aiohttp
 import pytest
 
 from awaitsee.journal import RUN_HEADER, TASK_HEADER, Request
-from awaitsee.practice import Fault, PracticeServer, practice_server
+from awaitsee.practice import Fault, PracticeServer
 from awaitsee.practice.settings import Settings
 from awaitsee.practice.traffic import Bucket, Slots, Traffic
 
 QUESTION = "What is a semaphore?"
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[PracticeServer]:
-    server = practice_server()
-    assert isinstance(server, PracticeServer)
-    yield server
-    server.close()
-
-
-@pytest.fixture
-def server(running: PracticeServer) -> PracticeServer:
-    practice_server()
-    return running
 
 
 def chat(server: PracticeServer, question: str = QUESTION, **more: Any) -> dict[str, Any]:

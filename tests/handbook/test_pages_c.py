@@ -52,14 +52,6 @@ def claude(**options: Any) -> ChatAnthropic:
     return ChatAnthropic(**options)
 
 
-@pytest.fixture(scope="module")
-def running() -> Iterator[PracticeServer]:
-    server = practice_server()
-    assert isinstance(server, PracticeServer)
-    yield server
-    server.close()
-
-
 @pytest.fixture
 def server(running: PracticeServer) -> PracticeServer:
     practice_server()

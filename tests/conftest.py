@@ -1,0 +1,25 @@
+"""What several files of tests use."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from awaitsee.practice import PracticeServer, practice_server
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[PracticeServer]:
+    """A practice server for all tests of a file."""
+    server = practice_server()
+    assert isinstance(server, PracticeServer)
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def server(running: PracticeServer) -> PracticeServer:
+    """The file's practice server with its usual settings and an empty journal."""
+    practice_server()
+    return running
