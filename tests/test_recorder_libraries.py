@@ -25,19 +25,11 @@ import requests
 from awaitsee import journal
 from awaitsee.journal import RUN_HEADER, TASK_HEADER, Request
 from awaitsee.observe import Observation, observe, recorder
-from awaitsee.practice import Fault, practice_server
+from awaitsee.practice import Fault
 from awaitsee.practice.handle import PracticeServer
 
 LATENCY = 0.15
 KEY = {"authorization": "Bearer practice"}
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[PracticeServer]:
-    server = practice_server(latency=LATENCY)
-    assert isinstance(server, PracticeServer)
-    yield server
-    server.close()
 
 
 @pytest.fixture
