@@ -24,6 +24,10 @@ callback on the loop which cancels the task. These things go wrong with cells of
   the imported libraries hold, hundred thousands of objects. It takes a few tenths of a second, and whoever happens to
   run then stands in the figure as having held the loop. What was there when a cell with large imports ended is not
   looked at again.
+- **Cells behind a failed one** (`repair_queue`). Run All sends every cell at once, and a failure sets those aside that
+  have arrived by then. ipykernel 7 sets nothing aside that is still on its way, though its option
+  `stop_on_error_timeout` promises so: on a busy machine the cells behind a failed one run on, without what it was to
+  make.
 - **The stop button while the cell waits** (`repair_stop`). The handler uses `call_soon`, which does not wake a loop
   that sleeps in `select`: the cancellation is delivered when something else wakes it.
 - **The stop button while the cell holds the loop** (`repair_stop`). The handler raises nothing, and the loop does not
@@ -61,6 +65,9 @@ Undo = Callable[[], None]
 
 _MANY_MODULES = 200
 """A library that is large enough for the collector to need a while for it brings more modules than this."""
+
+_ON_THE_WAY = 0.5
+"""Seconds that a cell of the same Run All may take to arrive. A reader needs longer to see that a cell failed."""
 
 _loaded: weakref.WeakKeyDictionary[InteractiveShell, list[Undo]] = weakref.WeakKeyDictionary()
 
@@ -229,6 +236,24 @@ def repair_pauses(shell: Shell) -> Undo:
     return undo
 
 
+def needs_queue(shell: Shell) -> bool:
+    """Tell whether the kernel ends the setting aside by a message of its own, which it posts at once."""
+    kernel = shell.kernel
+    return hasattr(kernel, "_post_dummy_stop_aborting_message") and bool(getattr(kernel, "shell_channel_thread", None))
+
+
+def repair_queue(shell: Shell) -> Undo:
+    """After a failure, set aside what arrives within the time that a message may be on its way."""
+    kernel = shell.kernel
+    plain = kernel._post_dummy_stop_aborting_message
+
+    # It is called in the thread that receives, and so is what it puts off.
+    def post_later(subshell: str | None) -> None:
+        kernel.shell_channel_thread.io_loop.call_later(_ON_THE_WAY, plain, subshell)
+
+    return _replace(kernel, "_post_dummy_stop_aborting_message", post_later)
+
+
 def needs_stop(shell: Shell) -> bool:
     """Tell whether the kernel has the method that the repair replaces."""
     # Whether upstream has mended the button cannot be seen from inside a running cell; the tests see it.
@@ -343,5 +368,6 @@ _REPAIRS: list[tuple[Callable[[Shell], bool], Callable[[Shell], Undo]]] = [
     (needs_end, repair_end),
     (needs_parse, repair_parse),
     (needs_pauses, repair_pauses),
+    (needs_queue, repair_queue),
     (needs_stop, repair_stop),
 ]

@@ -227,6 +227,10 @@ def test_bare_kernel_does_not_stop_code_that_holds_the_loop(bare: Kernel) -> Non
     assert run.status == "ok", mended("stopping a cell that holds the loop", "repair_stop")
 
 
+def test_bare_kernel_runs_cells_that_were_on_their_way(bare: Kernel) -> None:
+    assert queued(bare, "1 / 0", delay=0.1) == ["error", "ok"], mended("the cells behind a failure", "repair_queue")
+
+
 def test_the_collector_passes_over_large_imports_as_long_as_the_extension_is_there() -> None:
     kernel = Kernel()
     try:
@@ -391,14 +395,31 @@ def test_other_errors_look_as_they_do_without_the_extension(bare: Kernel, kernel
     assert seen(kernel.run(code)) == seen(bare.run(code))
 
 
-def test_failing_group_stops_the_queued_cells(kernel: Kernel) -> None:
-    first = kernel.client.execute("await asyncio.sleep(0.1)\nraise ExceptionGroup('several', [ValueError('one')])")
-    second = kernel.client.execute("1")
+def queued(kernel: Kernel, code: str, delay: float) -> list[str]:
+    """How a cell and one that is sent so many seconds after it are answered, as Run All sends them."""
+    messages = [kernel.client.execute(code)]
+    time.sleep(delay)
+    messages.append(kernel.client.execute("1"))
     replies: dict[str, str] = {}
     while len(replies) < 2:
         reply = kernel.client.get_shell_msg(timeout=LIMIT)
         replies[reply["parent_header"]["msg_id"]] = reply["content"]["status"]
-    assert replies == {first: "error", second: "aborted"}
+    # Cells run again after a while.
+    deadline = time.monotonic() + LIMIT
+    while kernel.run("1").status == "aborted":
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    return [replies[message] for message in messages]
+
+
+def test_failing_group_stops_the_queued_cells(kernel: Kernel) -> None:
+    code = "await asyncio.sleep(0.1)\nraise ExceptionGroup('several', [ValueError('one')])"
+    assert queued(kernel, code, delay=0) == ["error", "aborted"]
+
+
+@pytest.mark.parametrize("code", ["import asyncio\nawait asyncio.sleep(0)\n1 / 0", "1 / 0"])
+def test_a_failure_stops_the_cells_that_are_on_their_way(kernel: Kernel, code: str) -> None:
+    assert queued(kernel, code, delay=0.1) == ["error", "aborted"]
 
 
 def test_cell_cancelled_at_its_end_is_answered(kernel: Kernel) -> None:
