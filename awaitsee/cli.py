@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Annotated
+
 import typer
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Await and See.")
@@ -11,11 +14,15 @@ app.add_typer(model, name="model")
 
 @app.command()
 def doctor() -> None:
-    """Check that this is the environment that the course was tested with."""
-    from .doctor import check_setup, complaints
+    """Check what a lesson needs, one line each, and say what to do where something is missing."""
+    from .checkup import findings, verdict
 
-    check_setup()
-    raise typer.Exit(1 if complaints() else 0)
+    found = []
+    for finding in findings():
+        typer.echo(finding)
+        found.append(finding)
+    typer.echo(verdict(found))
+    raise typer.Exit(0 if all(finding.well for finding in found) else 1)
 
 
 @app.command()
@@ -27,6 +34,67 @@ def progress() -> None:
     lessons = overview.lessons()
     typer.echo(overview.describe(lessons, kept.read()))
     raise typer.Exit(0 if lessons else 1)
+
+
+@app.command()
+def reset(
+    lesson: Annotated[str, typer.Argument(help="Its number, such as 06, or its notebook's name: 06_semaphores.")],
+    notebook: Annotated[bool, typer.Option("--lesson", help="The lesson's notebook instead of its exercises.")] = False,
+) -> None:
+    """Lay the exercises of a lesson out afresh. What you wrote is kept beside them, dated.
+
+    Save first what is open in JupyterLab.
+    """
+    from .course import NoCourse
+    from .reset import CannotReset, reset
+
+    try:
+        typer.echo(reset(lesson, lesson=notebook))
+    except (CannotReset, NoCourse) as refusal:
+        typer.echo(refusal, err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="The folder of submitted exercise notebooks.")],
+    csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
+    jobs: Annotated[int, typer.Option(min=1, max=64, help="How many are run at once; not more than cores.")] = 2,
+    timeout: Annotated[float, typer.Option(min=5, help="Seconds that one submission may take.")] = 120,
+    memory: Annotated[int, typer.Option(min=200, help="Megabytes that one submission may take.")] = 1500,
+) -> None:
+    """Check a folder of submitted exercises, each in a process of its own, and print a table.
+
+    docs/grading.md says what is run and what is not protected.
+    """
+    from .course import COURSE
+    from .grading.check import CannotCheck
+    from .grading.command import run
+
+    try:
+        run(folder, COURSE, csv=csv, jobs=jobs, timeout=timeout, memory=memory)
+    except CannotCheck as refusal:
+        typer.echo(refusal, err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
+def slides(
+    lessons: Annotated[list[str] | None, typer.Argument(help="Numbers or names: 03, 03_gather.")] = None,
+    every: Annotated[bool, typer.Option("--all", help="Every lesson.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="A copy to type in instead of a deck: my/live/.")] = False,
+    output: Annotated[Path | None, typer.Option(help="The deck's file; by default in my/slides/.")] = None,
+    show: Annotated[bool, typer.Option("--open", help="Open the deck in the browser.")] = False,
+) -> None:
+    """Make a lesson's slides: one HTML file that needs no network. docs/presenting.md has the keys."""
+    from .slides.command import CannotMake, make
+
+    try:
+        for line in make(lessons or [], every=every, live=live, output=output, show=show):
+            typer.echo(line)
+    except CannotMake as refusal:
+        typer.echo(refusal, err=True)
+        raise typer.Exit(1) from None
 
 
 @model.command()

@@ -11,19 +11,30 @@ TESTED_PYTHONS = ((3, 11), (3, 13))
 """The oldest and the newest Python that the course was tested with."""
 REQUIREMENTS = Path(__file__).resolve().parents[1] / "requirements.txt"
 PIN = re.compile(r"^([A-Za-z0-9._-]+)==([^\s;]+)\s*(?:;\s*(.+))?$")
+REPAIR = "Close JupyterLab, then `make lab` in the course's folder repairs it (`py start.py lab` on Windows)."
 
 
 def complaints(requirements: Path = REQUIREMENTS) -> list[str]:
     """Return one sentence for each thing that differs from the tested set, or an empty list."""
-    found = []
+    return [*python_complaints(), *package_complaints(requirements)]
+
+
+def python_complaints() -> list[str]:
+    """Return a sentence if this Python is none of the tested ones."""
     oldest, newest = TESTED_PYTHONS
-    if not oldest <= sys.version_info[:2] <= newest:
-        found.append(
-            f"Python {sys.version_info[0]}.{sys.version_info[1]} is not a tested one "
-            f"({oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]})."
-        )
+    if oldest <= sys.version_info[:2] <= newest:
+        return []
+    return [
+        f"Python {sys.version_info[0]}.{sys.version_info[1]} is not a tested one "
+        f"({oldest[0]}.{oldest[1]} to {newest[0]}.{newest[1]})."
+    ]
+
+
+def package_complaints(requirements: Path = REQUIREMENTS) -> list[str]:
+    """Return one sentence for each package that is not the tested version."""
     if not requirements.exists():
-        return [*found, "The list of tested versions is not here: this is not a checkout of the course."]
+        return ["The list of tested versions is not here: this is not a checkout of the course."]
+    found = []
     for line in requirements.read_text(encoding="utf-8").splitlines():
         pin = PIN.match(line.strip())
         if pin is None or pin[3]:
@@ -46,4 +57,4 @@ def check_setup() -> None:
         return
     shown = found[:5] + ([f"... and {len(found) - 5} more."] if len(found) > 5 else [])
     print("Set-up: not what the course was tested with.", *shown, sep="\n  ")
-    print("Close JupyterLab, then `make lab` in the course's folder repairs it (`py start.py lab` on Windows).")
+    print(REPAIR)

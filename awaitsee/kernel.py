@@ -66,7 +66,7 @@ Undo = Callable[[], None]
 _MANY_MODULES = 200
 """A library that is large enough for the collector to need a while for it brings more modules than this."""
 
-_ON_THE_WAY = 0.5
+_ON_THE_WAY = 0.3
 """Seconds that a cell of the same Run All may take to arrive. A reader needs longer to see that a cell failed."""
 
 _loaded: weakref.WeakKeyDictionary[InteractiveShell, list[Undo]] = weakref.WeakKeyDictionary()

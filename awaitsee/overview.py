@@ -20,6 +20,14 @@ TRACKS: Mapping[str, tuple[str, ...]] = {
 }
 """The lessons of each way through the course."""
 
+PARTS: tuple[tuple[str, ...], ...] = (
+    ("00", "01", "02", "03", "04", "05", "06"),
+    ("07", "08", "09", "10", "11"),
+    ("12", "13", "14", "15", "16"),
+    ("17", "18", "19", "20"),
+)
+"""The lessons of each part; the last of a part ends with a quiz."""
+
 NOT_HERE = (
     "The course's notebooks are not here, so there is nothing to count: run this in the folder that `make lab` set up."
 )

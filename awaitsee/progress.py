@@ -1,4 +1,4 @@
-"""What a learner has done so far, kept in a file of the learner's own folder `my/`."""
+"""What a learner has done so far, kept in a file of the learner's own folder: `my/`, or what AWAITSEE_MY names."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Literal
 
 State = Literal["tried", "done"]
 
-HOME = Path(__file__).resolve().parents[1] / "my"
+HOME = Path(os.environ.get("AWAITSEE_MY") or Path(__file__).resolve().parents[1] / "my")
 FILE = HOME / "progress.json"
 STALE = 1.0
 """Seconds after which a lock counts as left behind by a kernel that died."""

@@ -7,6 +7,13 @@ from collections.abc import Iterator
 import pytest
 
 from awaitsee.practice import PracticeServer, practice_server
+from tests.lazily import make_imports
+
+
+@pytest.fixture(scope="module", autouse=True)
+def imports(request: pytest.FixtureRequest) -> None:
+    """Make a file's imports under `if TYPE_CHECKING:` before its first test."""
+    make_imports(request.module)
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ WITHOUT_PICTURES = """
 from awaitsee.observe.timeline import Picture
 
 Picture.as_drawn = Picture._repr_mimebundle_
-Picture._repr_mimebundle_ = lambda self, include=None, exclude=None: {"text/plain": self.text}
+Picture._repr_mimebundle_ = lambda self, include=None, exclude=None: ({"text/plain": self.text}, {})
 """
 """Nobody looks at the timelines of hundreds of wrong answers, and drawing them takes a tenth of their time."""
 FORGET = """

@@ -9,15 +9,17 @@ import sys
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
 import pytest
-from langchain_openai import ChatOpenAI
 from pydantic import BaseModel
 
 from awaitsee import model_install
 from awaitsee.practice import LocalModel, ProviderError, RealProvider, handle, local_model, practice_server
+
+if TYPE_CHECKING:  # made before the first test: tests/lazily.py
+    import openai
+    from langchain_openai import ChatOpenAI
 
 HOME = sys.modules["awaitsee.practice.local_model"]
 installed: bool = HOME.is_installed()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import html
 import json
 import re
 from collections.abc import Iterator
@@ -128,7 +129,7 @@ def test_a_lesson_stays_small(path: Path) -> None:
 
 @every_lesson
 def test_a_lesson_opens_with_title_reason_and_table(path: Path) -> None:
-    first = read(path).cells[0].source
+    first = read(path).cells[1].source  # the first is the line with links
     title, reason, *_ = [line for line in first.splitlines() if line.strip()]
     assert re.fullmatch(rf"# {path.stem[:2]} · .+", title)
     assert len(reason) > 40 and not reason.startswith(("|", "#"))
@@ -141,7 +142,7 @@ def test_a_lesson_opens_with_title_reason_and_table(path: Path) -> None:
 def test_the_first_example_runs_on_the_first_screen(path: Path) -> None:
     cells = read(path).cells
     codes = [index for index, cell in enumerate(cells) if cell.cell_type == "code"]
-    assert codes[1] <= 4, "the set-up, one paragraph, then the first example"
+    assert codes[1] <= 5, "the line with links, the set-up, one paragraph, then the first example"
     assert "ModuleNotFoundError" in "".join(cell.source for cell in cells[: codes[0]])
 
 
@@ -195,11 +196,15 @@ def test_functions_have_type_hints(path: Path) -> None:
 
 @every_lesson
 def test_figures_are_few_and_have_a_text(path: Path) -> None:
-    figures = [output for cell in code(read(path)) for output in cell.outputs if "image/png" in output.get("data", {})]
+    outputs = [output for cell in code(read(path)) for output in cell.outputs]
+    figures = [place for place, output in enumerate(outputs) if "image/png" in output.get("data", {})]
     assert len(figures) <= MOST_PLOTS
-    for figure in figures:
-        assert len(figure.data["text/plain"]) > 20
-        assert figure.metadata["image/png"]["alt"]
+    for place in figures:
+        text = outputs[place].data["text/plain"]
+        assert len(text) > 20
+        assert outputs[place].metadata["image/png"]["alt"] == text
+        # JupyterLab shows no `alt`.
+        assert html.escape(text, quote=False) in outputs[place + 1].data["text/html"]
 
 
 class Settled(NamedTuple):

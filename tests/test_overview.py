@@ -6,15 +6,18 @@ import json
 import re
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from typer.testing import CliRunner
 
 from awaitsee import magic, overview, progress
-from awaitsee.cli import app
 from awaitsee.overview import TRACKS, Lesson
 from awaitsee.progress import Progress
+
+if TYPE_CHECKING:  # made before the first test: tests/lazily.py
+    from typer.testing import CliRunner
+
+    from awaitsee.cli import app
 
 ROOT = Path(__file__).resolve().parents[1]
 LESSONS = overview.lessons()

@@ -10,16 +10,19 @@ import json
 import string
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from awaitsee.practice.model import MODEL_NAME
 from awaitsee.practice.openai import EMBEDDING_MODEL
-from awaitsee.practice.server import MAX_BODY, HttpServer, PracticeApp
+
+if TYPE_CHECKING:  # made before the first test: tests/lazily.py
+    import aiohttp
+
+    from awaitsee.practice.server import MAX_BODY, HttpServer, PracticeApp
 
 PATIENCE = 20.0
 EXAMPLES = settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))

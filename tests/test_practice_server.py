@@ -5,15 +5,17 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
 import pytest
 
 from awaitsee.journal import RUN_HEADER, TASK_HEADER, Request
 from awaitsee.practice import Fault, PracticeServer
 from awaitsee.practice.settings import Settings
 from awaitsee.practice.traffic import Bucket, Slots, Traffic
+
+if TYPE_CHECKING:  # made before the first test: tests/lazily.py
+    import aiohttp
 
 QUESTION = "What is a semaphore?"
 

@@ -9,13 +9,15 @@ import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import openai
 import pytest
 
 from awaitsee.practice import Fault, PracticeServer, ProviderError, RealProvider, costs, handle, practice_server
 from awaitsee.practice.providers import OPENAI_MODEL, OPENAI_PRICES
+
+if TYPE_CHECKING:  # made before the first test: tests/lazily.py
+    import openai
 
 ROOT = Path(__file__).resolve().parents[1]
 CLEARED = (

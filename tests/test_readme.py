@@ -20,7 +20,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").g
 @pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
 def test_each_lesson_has_its_row(path: Path) -> None:
     notebook = nbformat.read(path, as_version=4)
-    title = notebook.cells[0].source.splitlines()[0].removeprefix("# ")
+    title = notebook.cells[1].source.splitlines()[0].removeprefix("# ")
     cells = [title, str(notebook.metadata["awaitsee"]["minutes"]), f"[notebook](notebooks/{path.name})"]
     for folder, word in (("exercises", "exercises"), ("solutions", "solutions")):
         built = ROOT / folder / path.name

@@ -12,21 +12,23 @@ from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
-import aiohttp
 import anyio
 import anyio.to_thread
-import httpx
-import httpx2
 import pytest
-import requests
 
 from awaitsee import journal
 from awaitsee.journal import RUN_HEADER, TASK_HEADER, Request
 from awaitsee.observe import Observation, observe, recorder
 from awaitsee.practice import Fault
 from awaitsee.practice.handle import PracticeServer
+
+if TYPE_CHECKING:  # made before the first test: tests/lazily.py
+    import aiohttp
+    import httpx
+    import httpx2
+    import requests
 
 LATENCY = 0.15
 KEY = {"authorization": "Bearer practice"}

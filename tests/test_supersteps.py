@@ -6,14 +6,19 @@ import asyncio
 import operator
 import time
 from itertools import pairwise
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import pytest
-from langgraph.graph import START, StateGraph
 
 from awaitsee import Observation, compare, observe
-from awaitsee.observe import composer, drawing
 from awaitsee.observe.sheet import Box, Text
+
+if TYPE_CHECKING:  # made before the first test: tests/lazily.py
+    from langgraph.graph import StateGraph
+
+    from awaitsee.observe import composer, drawing
+
+START = "__start__"
 
 
 class State(TypedDict):

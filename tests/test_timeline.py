@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import io
 import json
+import re
 import subprocess
 import sys
 import warnings
@@ -11,17 +13,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from xml.etree import ElementTree
 
-import matplotlib
 import pytest
-from PIL import Image
 
 from awaitsee.journal import Request
-from awaitsee.observe import composer, drawing, layout, style, summary, timeline
+from awaitsee.observe import composer, layout, style, summary, timeline
 from awaitsee.observe.observation import Block, Lane, Outcome, Step, TaskRecord, ThreadCall
 from awaitsee.observe.sheet import Box, Mark, Raster, Sheet, Text, shorten
+
+if TYPE_CHECKING:  # made before the first test: tests/lazily.py
+    import matplotlib
+    from PIL import Image
+
+    from awaitsee.observe import drawing
 
 SECOND = 1.0
 PIXEL = 0.001
@@ -480,6 +486,17 @@ def test_a_notebook_gets_a_crisp_image_with_its_size_and_words() -> None:
     assert image.size == (2 * shown["width"], 2 * shown["height"])
     assert shown["alt"] == data["text/plain"] == repr(picture)
     assert json.dumps(metadata)
+
+
+def test_a_notebook_gets_the_words_too_for_who_does_not_see_the_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[dict[str, Any]] = []
+    monkeypatch.setattr("IPython.display.display", lambda data, **options: shown.append(data))
+    picture = timeline.plot(together(), "Five calls & <one> more")
+    picture._ipython_display_()
+    image, words = shown
+    assert image["text/plain"] == picture.text
+    assert list(words) == ["text/html"]
+    assert re.sub("<[^>]*>", "", words["text/html"]) == html.escape(picture.text, quote=False)
 
 
 def test_the_same_run_gives_the_same_bytes() -> None:

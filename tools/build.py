@@ -3,8 +3,9 @@
 `lessons/NN_name.md` becomes `notebooks/NN_name.ipynb`; `lessons/NN_name.exercises.md` becomes `solutions/NN_name.ipynb`
 and, with the solutions cut out, `exercises/NN_name.ipynb`. All are executed and committed with their outputs.
 
-A source that has not changed runs no kernel. One that is run again keeps each committed output that still says the same
-(compared as nbval compares: sanitised text, pictures by their text), so a rebuild without a change gives no diff.
+A source that has not changed runs no kernel; only its notebooks' lines with links (tools/navigation.py) follow the
+course. One that is run again keeps each committed output that still says the same (compared as nbval compares:
+sanitised text, pictures by their text), so a rebuild without a change gives no diff.
 
     python tools/build.py [STEM ...]            what changed, or only the lessons whose names start so
     python tools/build.py --force [STEM ...]    run the kernels even where nothing changed
@@ -38,6 +39,10 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook
 
 ROOT = Path(__file__).resolve().parents[1]
+sys.path.insert(0, str(ROOT))  # as a script it would find the modules of its own folder only
+
+from tools import navigation  # noqa: E402
+
 README_PICTURE = Path("docs/images/five_questions.png")
 CELL_TIMEOUT = 60
 CHANGING = "nbval-ignore-output"
@@ -162,7 +167,9 @@ def source_digest(notebook: NotebookNode) -> str:
     """Return a digest of all that decides what a run gives: the cells, their metadata and the notebook's."""
     parts = [json.dumps(notebook.metadata.get("awaitsee", {}), sort_keys=True)]
     parts += [
-        f"{cell.cell_type}\n{cell.source}\n{json.dumps(cell.metadata, sort_keys=True)}" for cell in notebook.cells
+        f"{cell.cell_type}\n{cell.source}\n{json.dumps(cell.metadata, sort_keys=True)}"
+        for cell in notebook.cells
+        if not navigation.is_navigation(cell)
     ]
     return hashlib.sha1("\0".join(parts).encode()).hexdigest()
 
@@ -172,10 +179,13 @@ def products(source: Path, root: Path) -> Iterator[tuple[Path, NotebookNode]]:
     notebook = read_source(source)
     if source.name.endswith(".exercises.md"):
         stem = source.name.removesuffix(".exercises.md")
-        yield root / "solutions" / f"{stem}.ipynb", keep_solutions(notebook)
-        yield root / "exercises" / f"{stem}.ipynb", cut_solutions(notebook)
+        made = {"solutions": keep_solutions(notebook), "exercises": cut_solutions(notebook)}
     else:
-        yield root / "notebooks" / f"{source.stem}.ipynb", notebook
+        stem = source.stem
+        made = {"notebooks": notebook}
+    course = navigation.places(source.parent)
+    for folder, product in made.items():
+        yield root / folder / f"{stem}.ipynb", navigation.add(product, folder, stem, course)
 
 
 def execute(notebook: NotebookNode, folder: Path) -> None:
@@ -279,12 +289,12 @@ def readme_picture(root: Path) -> bytes:
 
 
 def build(notebook: NotebookNode, target: Path, *, force: bool, fresh: bool, sanitize: Sanitize) -> str:
-    """Write one notebook; return what was done: `unchanged`, `kept` or `executed`."""
+    """Write one notebook; return what was done: `unchanged`, `linked`, `kept` or `executed`."""
     digest = source_digest(notebook)
     notebook.metadata["awaitsee"]["source"] = digest
     old = nbformat.read(target, as_version=4) if target.exists() else None
     if old and not (force or fresh) and old.metadata.get("awaitsee", {}).get("source") == digest:
-        return "unchanged"
+        return relink(old, notebook, target)
     target.parent.mkdir(parents=True, exist_ok=True)
     execute(notebook, target.parent)
     if old and not fresh:
@@ -295,6 +305,16 @@ def build(notebook: NotebookNode, target: Path, *, force: bool, fresh: bool, san
         return "kept"
     target.write_text(text, encoding="utf-8", newline="\n")
     return "executed"
+
+
+def relink(old: NotebookNode, wanted: NotebookNode, target: Path) -> str:
+    """Bring the lines with links of a notebook up to date whose source did not change; nothing is run."""
+    navigation.renew(old, wanted)
+    text = nbformat.writes(old) + "\n"
+    if target.read_text(encoding="utf-8") == text:
+        return "unchanged"
+    target.write_text(text, encoding="utf-8", newline="\n")
+    return "linked"
 
 
 def differences(source: Path, root: Path) -> Iterator[str]:

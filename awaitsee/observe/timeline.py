@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -12,6 +13,9 @@ from awaitsee.observe import summary
 from awaitsee.observe.layout import Run
 from awaitsee.observe.observation import Lane
 from awaitsee.observe.sheet import Sheet
+
+UNSEEN = "position: absolute; width: 1px; height: 1px; margin: 0; overflow: hidden; clip-path: inset(50%)"
+"""The style of words that are there for screen readers only."""
 
 
 @dataclass(frozen=True)
@@ -73,6 +77,20 @@ class Picture:
             "alt": self.text,
         }
         return {"image/png": self.png, "text/plain": self.text}, {"image/png": size}
+
+    def _ipython_display_(self) -> None:
+        """Show the image, and after it its words where a screen reader finds them.
+
+        JupyterLab 4 gives an image no text alternative, whatever its metadata say. The words are there for those who do
+        not see it, and take no room; where styles are not kept they stand below the image.
+        """
+        from IPython.display import display
+
+        data, metadata = self._repr_mimebundle_()
+        display(data, metadata=metadata, raw=True)
+        if "image/png" in data:
+            words = html.escape(self.text, quote=False)
+            display({"text/html": f'<p style="{UNSEEN}">{words}</p>'}, raw=True)
 
     def __repr__(self) -> str:
         return self.text

@@ -16,15 +16,17 @@ from contextlib import asynccontextmanager, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from pickle import PicklingError
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import aiohttp
-import aiosqlite
-import httpx
 import pytest
-from aiohttp import web
 
 from awaitsee import simulate
+
+if TYPE_CHECKING:  # made before the first test: tests/lazily.py
+    import aiohttp
+    import aiosqlite
+    import httpx
+    from aiohttp import web
 
 Write = Callable[[str, asyncio.StreamWriter], Awaitable[None]]
 

@@ -8,38 +8,51 @@ import threading
 from collections.abc import Iterator
 from contextlib import aclosing
 from contextvars import ContextVar
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import anthropic
-import httpx
-import httpx2
-import ollama
-import openai
 import pytest
-from langchain_anthropic import ChatAnthropic
-from langchain_core.exceptions import (
-    ContextOverflowError,
-    ModelAPIError,
-    ModelAuthenticationError,
-    ModelConnectionError,
-    ModelError,
-    ModelNotFoundError,
-    ModelRateLimitError,
-    ModelTimeoutError,
-    OutputParserException,
-)
-from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage, trim_messages
-from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from langchain_core.runnables import RunnableLambda, RunnablePassthrough
-from langchain_ollama import ChatOllama
-from langchain_openai import ChatOpenAI, StreamChunkTimeoutError
 from pydantic import BaseModel, ValidationError
 
 from awaitsee.practice import Fault, PracticeServer, practice_server
 
+if TYPE_CHECKING:  # made before the first test: tests/lazily.py
+    import anthropic
+    import httpx
+    import httpx2
+    import ollama
+    import openai
+    from langchain_anthropic import ChatAnthropic
+    from langchain_core.exceptions import (
+        ContextOverflowError,
+        ModelAPIError,
+        ModelAuthenticationError,
+        ModelConnectionError,
+        ModelError,
+        ModelNotFoundError,
+        ModelRateLimitError,
+        ModelTimeoutError,
+        OutputParserException,
+    )
+    from langchain_core.language_models import BaseChatModel
+    from langchain_core.messages import (
+        AIMessage,
+        AIMessageChunk,
+        HumanMessage,
+        SystemMessage,
+        trim_messages,
+    )
+    from langchain_core.runnables import RunnableLambda, RunnablePassthrough
+    from langchain_ollama import ChatOllama
+    from langchain_openai import ChatOpenAI, StreamChunkTimeoutError
+
+    from tests.handbook.models import Piecewise, Whole
+
 QUESTION = "What is a semaphore?"
-WORTH_IT = (ModelRateLimitError, ModelAPIError, ModelConnectionError, ModelTimeoutError)
+
+
+def worth_it() -> tuple[type[Exception], ...]:
+    """Return the exceptions after which page 37 says to try again."""
+    return ModelRateLimitError, ModelAPIError, ModelConnectionError, ModelTimeoutError
 
 
 def gpt(**options: Any) -> ChatOpenAI:
@@ -88,26 +101,6 @@ class Short(BaseModel):
 
     topic: str
     summary: str
-
-
-class Whole(BaseChatModel):
-    """A model that has the least that a model needs."""
-
-    @property
-    def _llm_type(self) -> str:
-        return "whole"
-
-    def _generate(self, messages: list[BaseMessage], *_: Any, **options: Any) -> ChatResult:
-        return ChatResult(generations=[ChatGeneration(message=AIMessage("abc"))])
-
-
-class Piecewise(Whole):
-    """A model with a synchronous stream."""
-
-    def _stream(self, messages: list[BaseMessage], *_: Any, **options: Any) -> Iterator[ChatGenerationChunk]:
-        for letter in "abc":
-            thread = threading.current_thread() is not threading.main_thread()
-            yield ChatGenerationChunk(message=AIMessageChunk(content=letter, additional_kwargs={letter: thread}))
 
 
 def test_31_what_a_class_without_astream_streams(runner: asyncio.Runner) -> None:
@@ -260,7 +253,7 @@ def test_36_functions_in_a_chain(runner: asyncio.Runner) -> None:
 def test_37_with_retry(server: PracticeServer, runner: asyncio.Runner) -> None:
     one_try = gpt(model=server.model, max_retries=0)
     again = one_try.with_retry(wait_exponential_jitter=False)
-    chosen = one_try.with_retry(retry_if_exception_type=WORTH_IT, wait_exponential_jitter=False)
+    chosen = one_try.with_retry(retry_if_exception_type=worth_it(), wait_exponential_jitter=False)
 
     def sent(model: Any, fault: Fault, questions: list[str], expected: type[Exception] | None = None) -> int:
         server.configure(faults=[fault])
@@ -462,4 +455,4 @@ def test_40_a_prompt_that_is_too_long(runner: asyncio.Runner) -> None:
     assert not isinstance(unknown, ContextOverflowError)
     assert unknown.code == "context_length_exceeded"
     assert not any(kind.is_retryable for kind in (ContextOverflowError, ModelAuthenticationError, ModelNotFoundError))
-    assert all(kind.is_retryable for kind in WORTH_IT)
+    assert all(kind.is_retryable for kind in worth_it())

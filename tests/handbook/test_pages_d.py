@@ -10,56 +10,32 @@ import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import TYPE_CHECKING, Annotated, Any, TypedDict
 
 import pytest
-from aiohttp import ClientSession, ClientTimeout, web
-from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
-from langchain_core.documents import Document
-from langchain_core.embeddings import Embeddings
-from langchain_core.language_models import BaseChatModel
-from langchain_core.language_models.fake_chat_models import FakeListChatModel
-from langchain_core.messages import AIMessage, BaseMessage
-from langchain_core.outputs import ChatGeneration, ChatResult
-from langchain_core.prompts import ChatPromptTemplate
-from langchain_core.retrievers import BaseRetriever
-from langchain_core.tools import Tool, tool
-from langchain_core.vectorstores import InMemoryVectorStore
-from langgraph.checkpoint.memory import InMemorySaver
-from langgraph.errors import GraphRecursionError, InvalidUpdateError
-from langgraph.func import task
-from langgraph.graph import START, StateGraph
-from langgraph.types import Command, Send, interrupt
-from pydantic import Field, SecretStr
+from pydantic import SecretStr
+
+if TYPE_CHECKING:  # made before the first test: tests/lazily.py
+    from aiohttp import ClientSession, ClientTimeout, web
+    from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
+    from langchain_core.documents import Document
+    from langchain_core.language_models.fake_chat_models import FakeListChatModel
+    from langchain_core.prompts import ChatPromptTemplate
+    from langchain_core.retrievers import BaseRetriever
+    from langchain_core.tools import Tool, tool
+    from langchain_core.vectorstores import InMemoryVectorStore
+    from langgraph.checkpoint.memory import InMemorySaver
+    from langgraph.errors import GraphRecursionError, InvalidUpdateError
+    from langgraph.func import task
+    from langgraph.graph import START, StateGraph
+    from langgraph.types import Command, Send, interrupt
+
+    from tests.handbook.models import WORDS, Asks, Letters, where
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:.*deprecat"),
 ]
-
-
-def where() -> str:
-    """Return `loop` in the thread of the event loop, and `thread` in another."""
-    return "loop" if threading.current_thread() is threading.main_thread() else "thread"
-
-
-class Letters(Embeddings):
-    """Embeds a text as its counts of letters, and notes where."""
-
-    def __init__(self) -> None:
-        self.ran: list[str] = []
-
-    def embed_query(self, text: str) -> list[float]:
-        self.ran.append(where())
-        counts = [float(text.count(letter)) for letter in "abcdefghijklmnopqrstuvwxyz"]
-        size = sum(count * count for count in counts) ** 0.5 or 1.0
-        return [count / size for count in counts]
-
-    def embed_documents(self, texts: list[str]) -> list[list[float]]:
-        return [self.embed_query(text) for text in texts]
-
-
-WORDS = [Document(page_content=word) for word in ("apple", "pear", "plum", "grape", "lemon", "melon")]
 
 
 class State(TypedDict, total=False):
@@ -446,33 +422,6 @@ def test_47_the_cap_the_order_and_a_failure_among_sends() -> None:
 
 
 # ---- 48 agents and tools
-
-
-class Asks(BaseChatModel):
-    """A model that asks for a tool four times in its first reply, or for ever."""
-
-    tool: str
-    arguments: dict[str, str] | None = None
-    for_ever: bool = False
-    calls: list[int] = Field(default_factory=list)
-
-    @property
-    def _llm_type(self) -> str:
-        return "asks"
-
-    def bind_tools(self, *_: Any, **__: Any) -> Any:
-        return self
-
-    def _generate(self, messages: list[BaseMessage], *_: Any, **__: Any) -> ChatResult:
-        self.calls.append(len(messages))
-        message = AIMessage("done")
-        if self.for_ever or messages[-1].type == "human":
-            calls: Any = [
-                {"name": self.tool, "args": self.arguments or {"number": n}, "id": f"{len(messages)}{n}"}
-                for n in range(4)
-            ]
-            message = AIMessage("", tool_calls=calls)
-        return ChatResult(generations=[ChatGeneration(message=message)])
 
 
 async def run_agent(made: Any, config: Any = None, *, model: Asks | None = None, middleware: Any = ()) -> list[Any]:
