@@ -116,7 +116,7 @@ def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     page.set_default_timeout(PATIENCE)
     yield page
     ARTIFACTS.mkdir(exist_ok=True)
-    name = re.sub(r"\W+", "_", request.node.name)
+    name = re.sub(r"\W+", "_", request.node.name).strip("_")
     page.screenshot(path=ARTIFACTS / f"{name}.png")
     page.close()
 

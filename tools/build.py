@@ -16,7 +16,6 @@ sanitised text, pictures by their text), so a rebuild without a change gives no 
 from __future__ import annotations
 
 import argparse
-import base64
 import configparser
 import copy
 import hashlib
@@ -43,7 +42,6 @@ sys.path.insert(0, str(ROOT))  # as a script it would find the modules of its ow
 
 from tools import navigation  # noqa: E402
 
-README_PICTURE = Path("docs/images/five_questions.png")
 CELL_TIMEOUT = 60
 CHANGING = "nbval-ignore-output"
 SOLUTION_ONLY = "solution"
@@ -280,14 +278,6 @@ def keep_outputs(notebook: NotebookNode, old: NotebookNode, sanitize: Sanitize) 
             cell.outputs = before.outputs
 
 
-def readme_picture(root: Path) -> bytes:
-    """Return the picture that the README shows: the last figure of lesson 00, as it stands in the built notebook."""
-    lesson = nbformat.read(root / "notebooks" / "00_start_here.ipynb", as_version=4)
-    outputs = [output for cell in lesson.cells for output in cell.get("outputs", [])]
-    pictures = [output.data["image/png"] for output in outputs if "image/png" in output.get("data", {})]
-    return base64.b64decode(pictures[-1])
-
-
 def build(notebook: NotebookNode, target: Path, *, force: bool, fresh: bool, sanitize: Sanitize) -> str:
     """Write one notebook; return what was done: `unchanged`, `linked`, `kept` or `executed`."""
     digest = source_digest(notebook)
@@ -388,8 +378,6 @@ def main(arguments: list[str] | None = None) -> int:
                 print(f"{name}: not written, a cell failed.\n{error}", file=sys.stderr)
                 continue
             print(f"{name}: {how} in {time.perf_counter() - began:.1f} s")
-    if not failed:
-        (ROOT / README_PICTURE).write_bytes(readme_picture(ROOT))
     return 1 if failed else 0
 
 

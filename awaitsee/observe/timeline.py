@@ -87,10 +87,10 @@ class Picture:
         from IPython.display import display
 
         data, metadata = self._repr_mimebundle_()
-        display(data, metadata=metadata, raw=True)
+        display(data, metadata=metadata, raw=True)  # type: ignore[no-untyped-call]
         if "image/png" in data:
             words = html.escape(self.text, quote=False)
-            display({"text/html": f'<p style="{UNSEEN}">{words}</p>'}, raw=True)
+            display({"text/html": f'<p style="{UNSEEN}">{words}</p>'}, raw=True)  # type: ignore[no-untyped-call]
 
     def __repr__(self) -> str:
         return self.text
