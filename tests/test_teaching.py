@@ -12,6 +12,7 @@ from urllib.parse import unquote
 import pytest
 
 import start
+from awaitsee.overview import TRACKS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs" / "teaching.md"
@@ -160,6 +161,13 @@ def test_the_tracks_add_up() -> None:
         sums = [one + other for one, other in zip(sums, numbers, strict=True)]
         seen.append(link[2])
     assert sorted(seen) == STEMS
+
+
+def test_the_tracks_are_those_of_the_readme() -> None:
+    tables = TEXT.split("\n## Tracks and minutes\n", 1)[1].split("\n## A timetable", 1)[0]
+    for track, numbers in TRACKS.items():
+        table = tables.split(f"\n### {track}\n", 1)[1].split("\n### ", 1)[0]
+        assert tuple(re.findall(r"^\| \[(\d\d) · ", table, re.MULTILINE)) == numbers, track
 
 
 def test_the_timetable_has_no_gap_and_the_sources_minutes() -> None:
