@@ -71,7 +71,7 @@ def test_nothing_runs_off_a_slide_and_all_can_be_read(browser: Browser, tmp_path
 
 def test_a_slide_that_is_estimated_too_small_is_scaled(browser: Browser, tmp_path: Path) -> None:
     # Capitals are wider than what the estimate reckons with.
-    seen = walk(browser, write_lesson(tmp_path, "WORDS IN CAPITALS, MANY MORE WMW. " * 26))
+    seen = walk(browser, write_lesson(tmp_path, "WORDS IN CAPITALS, MANY MORE WMW. " * 30))
     assert seen.complaints == []
     ((number, scale),) = seen.scaled
     assert number == 1 and 6 / 7 <= scale < 1
