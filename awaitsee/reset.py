@@ -52,7 +52,7 @@ def reset(which: str, *, lesson: bool = False, course: Path = COURSE) -> str:
     start = start_script(course)
     folder = "notebooks" if lesson else "exercises"
     name = f"{folder}/{find(which, course / folder).name}"
-    there = (course / "my" / name).exists()
+    there: bool = (start.MY / name).exists()
     try:
         kept: str = start.lay_out_again(name)
     except start.Stop as stop:

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import re
+import runpy
 import shutil
 import socket
 import subprocess
@@ -21,7 +22,6 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from traitlets.config.loader import PyFileConfigLoader
 
 import start
 
@@ -56,11 +56,30 @@ def course(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         yield folder
 
 
-def configured(course: Path, monkeypatch: pytest.MonkeyPatch, **given: str) -> Any:
+class Section(dict[str, Any]):
+    """What the hub is told about one of its parts."""
+
+    def __getattr__(self, name: str) -> Any:
+        return self[name]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self[name] = value
+
+
+class Told(dict[str, Section]):
+    """What the hub is told, by part."""
+
+    def __getattr__(self, name: str) -> Section:
+        return self.setdefault(name, Section())
+
+
+def configured(course: Path, monkeypatch: pytest.MonkeyPatch, **given: str) -> Told:
     """What the hub is told with these settings of the class."""
     for name, value in given.items():
         monkeypatch.setenv(f"{SETTINGS}{name}", value)
-    return PyFileConfigLoader(CONFIG, path=str(course / "classroom")).load_config()
+    hub = Told()
+    runpy.run_path(str(course / "classroom" / CONFIG), {"get_config": lambda: hub})
+    return hub
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -95,11 +96,11 @@ def without_network() -> list[str]:
 
 def make_environment(folder: Path) -> None:
     """Make .venv in a copy, with the pip of the environment that runs this: one of its own takes seconds to unpack."""
-    import pip
-
+    pip = importlib.util.find_spec("pip")
+    assert pip and pip.origin
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder / ".venv")], check=True)
     (borrowed := folder.parent / "borrowed").mkdir()
-    (borrowed / "pip").symlink_to(Path(pip.__file__).parent)
+    (borrowed / "pip").symlink_to(Path(pip.origin).parent)
     (packages,) = (folder / ".venv" / "lib").glob("python3*/site-packages")
     (packages / "borrowed.pth").write_text(f"{borrowed}\n")
 

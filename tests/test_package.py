@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -26,6 +27,19 @@ def in_new_process(code: str) -> str:
         check=True,
     )
     return run.stdout.strip()
+
+
+def test_an_installed_package_has_every_folder_and_the_data() -> None:
+    listed = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+    folders = {file.parent for file in (ROOT / "awaitsee").rglob("*.py")} | {ROOT / "awaitsee" / "slides" / "reveal"}
+    packages = {".".join(folder.relative_to(ROOT).parts) for folder in folders}
+    data = {file.parent for file in (ROOT / "data").rglob("*") if file.is_file() and "__pycache__" not in file.parts}
+    assert listed["package-dir"] == {"awaitsee.data": "data"}
+    packages |= {".".join(("awaitsee", *folder.relative_to(ROOT).parts)) for folder in data}
+    assert sorted(listed["packages"]) == sorted(packages)
+    others = {file.parent for name in ("*.css", "*.js", "*.md", "*.html") for file in ROOT.glob(f"awaitsee/**/{name}")}
+    with_files = {".".join(folder.relative_to(ROOT).parts) for folder in others}
+    assert set(listed["package-data"]) == with_files | {name for name in packages if name.startswith("awaitsee.data")}
 
 
 def test_import_loads_nothing_heavy() -> None:

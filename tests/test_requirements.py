@@ -135,7 +135,7 @@ def test_pinned_version_is_for_the_first_release_of_every_tested_python(name: st
 
 
 def python_files() -> Iterator[Path]:
-    for folder in ("awaitsee", "tests", "tools", "benchmarks"):
+    for folder in ("awaitsee", "tests", "tools", "benchmarks", "classroom"):
         yield from sorted((ROOT / folder).rglob("*.py"))
     yield from sorted(ROOT.glob("*.py"))
 
