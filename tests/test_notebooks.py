@@ -7,6 +7,7 @@ import html
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -43,7 +44,9 @@ MACHINE_PATH = re.compile(r"(?<![\w.])/(?:root|home|Users|work|tmp|private|var)/
 ALWAYS_KNOWN = {"asyncio"}
 
 
+@cache
 def read(path: Path) -> NotebookNode:
+    """Return a notebook, read once for all tests: none may change it."""
     return nbformat.read(path, as_version=4)
 
 
