@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[1]
+ARTIFACTS = ROOT / "test-artifacts"
 WALKED = ["03_gather", "17_async_langgraph", "20_durable_graphs"]
 """The last has the most slides; `tools/walk_slides.py` walks all lessons."""
 FOLDED = "[...Reveal.getCurrentSlide().querySelectorAll('details')].map(each => each.open)"
@@ -46,11 +47,13 @@ def gather(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(browser: Browser, gather: Path) -> Iterator[Page]:
-    """The deck of lesson 03; whatever it complains of or asks for fails the test."""
+def page(browser: Browser, gather: Path, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The deck of lesson 03; whatever it complains of or asks for fails the test. Its last sight is kept."""
     trouble: list[str] = []
     page = open_deck(browser, gather, trouble)
     yield page
+    ARTIFACTS.mkdir(exist_ok=True)
+    page.screenshot(path=ARTIFACTS / f"{request.node.name}.png")
     page.close()
     assert trouble == []
 
