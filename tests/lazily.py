@@ -11,6 +11,7 @@ import ast
 import gc
 import importlib
 import inspect
+import warnings
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -43,14 +44,19 @@ def imported(module: str, name: str | None) -> object:
 
 
 def make_imports(module: ModuleType) -> None:
-    """Make a file's imports under `if TYPE_CHECKING:`; the garbage collector rests meanwhile and passes over them."""
+    """Make a file's imports under `if TYPE_CHECKING:`.
+
+    The garbage collector rests meanwhile and passes over them, and what they change of the filters for warnings is
+    undone, as after the collection: otherwise the file's first test would have other filters than the rest.
+    """
     if "TYPE_CHECKING" not in vars(module):
         return
     gc.collect()
     gc.disable()
     try:
-        for here, where, name in imports_of(inspect.getsource(module)):
-            setattr(module, here, imported(where, name))
+        with warnings.catch_warnings():
+            for here, where, name in imports_of(inspect.getsource(module)):
+                setattr(module, here, imported(where, name))
     finally:
         gc.freeze()
         gc.enable()

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import tomllib
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -51,9 +52,27 @@ def test_import_loads_only_the_package_itself() -> None:
     assert in_new_process(code) == "['awaitsee']"
 
 
+@cache
+def for_each_public_name(code: str) -> dict[str, str]:
+    """Return what `code` prints for each public name, which it calls NAME, with nothing of the package imported before.
+
+    One process does it for all of them and forgets the package in between.
+    """
+    loop = f"""
+import sys
+
+for name in {awaitsee.__all__}:
+    for module in [module for module in sys.modules if module.partition(".")[0] == "awaitsee"]:
+        del sys.modules[module]
+    print(name, end=" ")
+    exec({code!r}.replace("NAME", name), {{}})
+"""
+    return dict(line.split(" ", 1) for line in in_new_process(loop).splitlines())
+
+
 @pytest.mark.parametrize("name", awaitsee.__all__)
 def test_public_names_load_when_asked_for(name: str) -> None:
-    assert in_new_process(f"import awaitsee; print(awaitsee.{name}.__name__)") == name
+    assert for_each_public_name("import awaitsee; print(awaitsee.NAME.__name__)")[name] == name
     assert name in dir(awaitsee)
 
 
@@ -61,10 +80,10 @@ def test_public_names_load_when_asked_for(name: str) -> None:
 def test_public_names_beat_submodules(name: str) -> None:
     code = (
         "import awaitsee.journal, awaitsee.observe.timeline, awaitsee.practice\n"
-        f"from awaitsee import {name}\n"
-        f"print(type({name}).__name__ != 'module', {name} is awaitsee.{name})"
+        "from awaitsee import NAME\n"
+        "print(type(NAME).__name__ != 'module', NAME is awaitsee.NAME)"
     )
-    assert in_new_process(code) == "True True"
+    assert for_each_public_name(code)[name] == "True True"
 
 
 def test_submodules_can_still_be_imported() -> None:

@@ -17,6 +17,7 @@ from pydantic import SecretStr
 
 if TYPE_CHECKING:  # made before the first test: tests/lazily.py
     from aiohttp import ClientSession, ClientTimeout, web
+    from langchain_classic.retrievers import MultiQueryRetriever  # imported in a test, it changes that test's filters
     from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
     from langchain_core.documents import Document
     from langchain_core.language_models.fake_chat_models import FakeListChatModel
@@ -247,8 +248,6 @@ def test_44_k_scores_and_thresholds() -> None:
 
 
 def test_44_several_wordings_are_searched_together() -> None:
-    from langchain_classic.retrievers import MultiQueryRetriever
-
     peak = Peak()
 
     class Mine(BaseRetriever):
