@@ -14,6 +14,7 @@ import asyncio
 from pathlib import Path
 
 from langchain_openai import ChatOpenAI
+from pydantic import SecretStr
 
 from awaitsee import compare, local_model, observe, practice_server
 from awaitsee.desk import QUESTIONS
@@ -52,7 +53,11 @@ def main() -> None:
         return
     practice = ChatOpenAI(model=server.model)
     real = ChatOpenAI(
-        model=local.model, base_url=f"{local.url}/v1", api_key="local", temperature=0, max_completion_tokens=TOKENS
+        model=local.model,
+        base_url=f"{local.url}/v1",
+        api_key=SecretStr("local"),
+        temperature=0,
+        max_completion_tokens=TOKENS,
     )
     runs: dict[str, Observation] = {}
     for name, llm in (("practice server", practice), ("real model", real)):

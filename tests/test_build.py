@@ -99,7 +99,8 @@ def course(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def read(root: Path, name: str) -> NotebookNode:
-    return nbformat.read(root / name, as_version=4)
+    notebook: NotebookNode = nbformat.read(root / name, as_version=4)
+    return notebook
 
 
 def code_cells(root: Path, name: str) -> list[NotebookNode]:

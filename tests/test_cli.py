@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -158,7 +159,9 @@ def test_a_damaged_course_is_told(start: Any) -> None:
 
 
 def test_the_command_tells_and_refuses(start: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setitem(reset.__kwdefaults__, "course", start.ROOT)
+    defaults = reset.__kwdefaults__
+    assert defaults is not None
+    monkeypatch.setitem(defaults, "course", start.ROOT)
     edit(start.MY / "notebooks/06_semaphores.ipynb", "mine")
     done = CliRunner().invoke(app, ["reset", "6", "--lesson"])
     assert done.exit_code == 0
@@ -166,7 +169,7 @@ def test_the_command_tells_and_refuses(start: Any, monkeypatch: pytest.MonkeyPat
     refused = CliRunner().invoke(app, ["reset", "99"])
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert refused.stderr.startswith("'99' is no lesson: ")
-    monkeypatch.setitem(reset.__kwdefaults__, "course", tmp_path / "elsewhere")
+    monkeypatch.setitem(defaults, "course", tmp_path / "elsewhere")
     alone = CliRunner().invoke(app, ["reset", "6"])
     assert (alone.exit_code, alone.stderr.count("\n")) == (1, 1)
     assert alone.stderr.startswith("The course is not here, only its package: ")
@@ -286,13 +289,23 @@ def test_the_command_tells_each_thing_on_a_line(
     assert ran.output.splitlines() == ["NO  a thing"] * wrong + ["ok  a thing"] * (3 - wrong) + [last]
 
 
+def noting(ran: list[list[str]]) -> Callable[[list[str], Any], int]:
+    """Return a stand-in for start.py's `run` that notes what it is given, and succeeds."""
+
+    def run(command: list[str], environment: Any) -> int:
+        ran.append(command)
+        return 0
+
+    return run
+
+
 @pytest.fixture
 def diagnosing(start: Any, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """start.py with this Python as its .venv; holds what it ran. A set-up fails the test."""
     ran: list[list[str]] = []
     monkeypatch.setattr(start, "set_up", lambda: pytest.fail("something was installed"))
     monkeypatch.setattr(start, "venv_python", lambda: Path(sys.executable))
-    monkeypatch.setattr(start, "run", lambda command, environment: ran.append(command) or 0)
+    monkeypatch.setattr(start, "run", noting(ran))
     return ran
 
 
@@ -329,7 +342,7 @@ def test_start_py_hands_the_learners_commands_on(
 ) -> None:
     ran: list[list[str]] = []
     monkeypatch.setattr(start, "set_up", lambda: None)
-    monkeypatch.setattr(start, "run", lambda arguments, environment: ran.append(arguments) or 0)
+    monkeypatch.setattr(start, "run", noting(ran))
     assert start.main(command) == 0
     assert ran == [["-m", "awaitsee", *command]]
 

@@ -195,7 +195,7 @@ def test_a_condition_that_was_not_awaited_is_refused() -> None:
         with exercise("06.1") as check:
             work = fine()
             try:
-                check("the answer is there", work)  # type: ignore[arg-type]
+                check("the answer is there", work)
             finally:
                 work.close()
 

@@ -58,7 +58,8 @@ def code(notebook: NotebookNode) -> list[NotebookNode]:
 
 
 def read(folder: str, stem: str) -> NotebookNode:
-    return nbformat.read(ROOT / folder / f"{stem}.ipynb", as_version=4)
+    notebook: NotebookNode = nbformat.read(ROOT / folder / f"{stem}.ipynb", as_version=4)
+    return notebook
 
 
 def checks(notebook: NotebookNode) -> dict[str, NotebookNode]:
@@ -134,7 +135,8 @@ def cells_of(stem: str, checked: dict[Answer | str, NotebookNode]) -> Iterator[N
 
 def copy_of(cell: NotebookNode) -> NotebookNode:
     """Return a code cell with the same source and tags, not yet run."""
-    return new_code_cell(cell.source, metadata=cell.metadata)
+    copy: NotebookNode = new_code_cell(cell.source, metadata=cell.metadata)
+    return copy
 
 
 def title(pair: tuple[str, Answer]) -> str:

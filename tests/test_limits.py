@@ -127,7 +127,7 @@ def test_a_correction_cannot_overfill() -> None:
 
 @pytest.mark.parametrize("victims", [[0], [1], [0, 1], [0, 2]])
 def test_who_is_cancelled_while_waiting_takes_nothing(victims: list[int]) -> None:
-    async def main() -> list[tuple[int, float]]:
+    async def main() -> list[float]:
         limiter = RateLimiter(60, 60_000)
         await limiter.acquire()
         waiting = [asyncio.create_task(moments(limiter, [0])) for _ in range(4)]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, SecretStr
 
 from awaitsee import model_install
 from awaitsee.practice import LocalModel, ProviderError, RealProvider, handle, local_model, practice_server
@@ -38,7 +38,12 @@ def local() -> Iterator[LocalModel]:
 
 def chat(local: LocalModel, **options: Any) -> ChatOpenAI:
     return ChatOpenAI(
-        model=local.model, base_url=f"{local.url}/v1", api_key="local", temperature=0, stream_usage=True, **options
+        model=local.model,
+        base_url=f"{local.url}/v1",
+        api_key=SecretStr("local"),
+        temperature=0,
+        stream_usage=True,
+        **options,
     )
 
 
@@ -104,7 +109,7 @@ def test_every_lesson_can_run_on_it(
     assert isinstance(provider, RealProvider) and handle._current is provider
     assert os.environ["OPENAI_BASE_URL"] == f"{local.url}/v1"
     assert "calls no tools" in capsys.readouterr().out
-    assert ChatOpenAI(model=provider.model, max_tokens=5).invoke("Hello").text
+    assert ChatOpenAI(model=provider.model, max_completion_tokens=5).invoke("Hello").text
     provider.close()
 
 

@@ -24,7 +24,8 @@ LINK = re.compile(r"\]\(([^)\s]+)\)")
 
 
 def read(folder: str, index: int) -> NotebookNode:
-    return nbformat.read(ROOT / folder / f"{COURSE[index].stem}.ipynb", as_version=4)
+    notebook: NotebookNode = nbformat.read(ROOT / folder / f"{COURSE[index].stem}.ipynb", as_version=4)
+    return notebook
 
 
 def lines(folder: str, index: int) -> tuple[str, str]:

@@ -47,7 +47,8 @@ ALWAYS_KNOWN = {"asyncio"}
 @cache
 def read(path: Path) -> NotebookNode:
     """Return a notebook, read once for all tests: none may change it."""
-    return nbformat.read(path, as_version=4)
+    notebook: NotebookNode = nbformat.read(path, as_version=4)
+    return notebook
 
 
 def code(notebook: NotebookNode) -> Iterator[NotebookNode]:
@@ -286,7 +287,8 @@ def test_each_verdict_leads_to_the_section_with_the_whole_story(path: Path) -> N
 def parse(source: str) -> ast.Module:
     """Parse a cell's code without its magics; top-level `await` is allowed."""
     plain = "\n".join(line for line in source.splitlines() if not line.lstrip().startswith(("%", "!")))
-    return compile(plain, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    tree: ast.Module = compile(plain, "<cell>", "exec", ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    return tree
 
 
 def names_used(notebook: NotebookNode) -> set[str]:

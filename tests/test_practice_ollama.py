@@ -7,7 +7,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from pydantic import BaseModel
@@ -68,7 +68,8 @@ def post(server: PracticeServer, path: str, body: Any) -> httpx.Response:
 def test_sync_and_async_give_the_same_answer_as_openais_format(server: PracticeServer, client: ollama.Client) -> None:
     async def ask() -> ollama.ChatResponse:
         async with ollama.AsyncClient() as asynchronous:
-            return await asynchronous.chat(server.model, QUESTION)
+            answer: ollama.ChatResponse = await asynchronous.chat(server.model, QUESTION)
+            return answer
 
     here, there = client.chat(server.model, QUESTION), asyncio.run(ask())
     assert here == there
@@ -533,7 +534,7 @@ def test_what_is_no_json_is_refused(server: PracticeServer) -> None:
     ],
 )
 def test_faults_are_response_errors_and_nobody_retries(
-    server: PracticeServer, client: ollama.Client, kind: Any, status: int, message: str, stream: bool
+    server: PracticeServer, client: ollama.Client, kind: Any, status: int, message: str, stream: Literal[True, False]
 ) -> None:
     server.configure(faults=[Fault(kind)])
     with pytest.raises(ollama.ResponseError, match=message) as caught:

@@ -66,7 +66,8 @@ async def _go(limiter: RateLimiter, name: object, gone: list[tuple[object, float
 
 def test_requests_go_at_the_rate_in_the_order_in_which_they_came() -> None:
     async def thirty() -> list[tuple[object, float]]:
-        limiter, gone = RateLimiter(600, 600_000), []
+        limiter = RateLimiter(600, 600_000)
+        gone: list[tuple[object, float]] = []
         await asyncio.gather(*(_go(limiter, number, gone) for number in range(30)))
         return gone
 
@@ -77,7 +78,8 @@ def test_requests_go_at_the_rate_in_the_order_in_which_they_came() -> None:
 
 def test_a_large_request_waits_for_a_full_bucket_and_is_not_overtaken() -> None:
     async def three() -> list[tuple[object, float]]:
-        limiter, gone = RateLimiter(6_000, 6_000), []  # a bucket of 50 tokens, 100 a second
+        gone: list[tuple[object, float]] = []
+        limiter = RateLimiter(6_000, 6_000)  # a bucket of 50 tokens, 100 a second
         calls = [_go(limiter, tokens, gone, tokens) for tokens in (50, 120, 10)]
         await asyncio.gather(*calls)
         return gone
@@ -88,7 +90,8 @@ def test_a_large_request_waits_for_a_full_bucket_and_is_not_overtaken() -> None:
 @pytest.mark.parametrize("moment", [0.0, 0.05, 0.1, 0.15, 0.2, 0.25])
 def test_whoever_is_cancelled_while_waiting_has_taken_nothing(moment: float) -> None:
     async def cancelled() -> tuple[list[tuple[object, float]], int]:
-        limiter, gone = RateLimiter(600, 600_000, burst=0.1), []
+        limiter = RateLimiter(600, 600_000, burst=0.1)
+        gone: list[tuple[object, float]] = []
         tasks = [asyncio.create_task(_go(limiter, number, gone)) for number in range(6)]
         await asyncio.sleep(moment)
         for task in (tasks[1], tasks[3]):
@@ -105,7 +108,8 @@ def test_whoever_is_cancelled_while_waiting_has_taken_nothing(moment: float) -> 
 
 def test_the_limits_hold_under_random_arrivals_and_cancellations() -> None:
     async def crowd(seed: int) -> list[float]:
-        dice, limiter, gone = random.Random(seed), RateLimiter(1_200, 60_000), []
+        dice, limiter = random.Random(seed), RateLimiter(1_200, 60_000)
+        gone: list[tuple[object, float]] = []
         tasks = [asyncio.create_task(_go(limiter, number, gone, dice.randint(1, 90))) for number in range(60)]
         for task in tasks:
             await asyncio.sleep(dice.choice([0, 0, 0.01, 0.1]))
@@ -137,7 +141,8 @@ def test_a_correction_lets_the_next_go_earlier() -> None:
 
 def test_after_a_refusal_nobody_goes_for_as_long_as_told_and_then_one_at_a_time() -> None:
     async def refused() -> list[tuple[object, float]]:
-        limiter, gone = RateLimiter(600, 600_000), []
+        limiter = RateLimiter(600, 600_000)
+        gone: list[tuple[object, float]] = []
         tasks = [asyncio.create_task(_go(limiter, number, gone)) for number in range(8)]
         await asyncio.sleep(0.05)
         for seconds in (2.0, 1.0, 2.0):  # three of those under way are refused; the pauses do not add up
@@ -378,7 +383,8 @@ def test_what_nobody_else_keeps_survives_and_is_let_go() -> None:
     async def day() -> tuple[bool, bool]:
         line = Line()
         spawn.spawn(line.listen(), name="line")
-        seen, line = weakref.ref(line), None
+        seen = weakref.ref(line)
+        del line
         await asyncio.sleep(1)
         gc.collect()
         kept = seen()
@@ -687,7 +693,7 @@ async def _read(stream: AsyncIterator[int], thinking: float = 0, most: int = 99)
     ],
 )
 def test_the_silence_is_limited_and_the_stream_closed(
-    pauses: list[float], reading: dict[str, float], wanted: list[object], seconds: float
+    pauses: list[float], reading: dict[str, Any], wanted: list[object], seconds: float
 ) -> None:
     dictation = Dictation(pauses)
 
@@ -762,7 +768,7 @@ class Site:
 
 
 async def _with_site(site: Site, work: Callable[[AppClient], Any], in_flight: int = 3) -> Any:
-    settings = {"transport": httpx.MockTransport(site), "verify": False, "trust_env": False}
+    settings: dict[str, Any] = {"transport": httpx.MockTransport(site), "verify": False, "trust_env": False}
     async with open_client("https://desk.example", in_flight=in_flight, **settings) as desk:
         result = await work(desk)
     assert desk.http.is_closed

@@ -117,9 +117,8 @@ def test_httpx_and_aiohttp_requests_find_their_lanes(server: PracticeServer) -> 
         return await asyncio.get_running_loop().run_in_executor(None, sync)
 
     async def main() -> list[int]:
-        return await asyncio.gather(
-            by_httpx(), by_httpx2(), by_aiohttp(), by_thread(), by_pool(), asyncio.to_thread(by_requests)
-        )
+        ways = by_httpx(), by_httpx2(), by_aiohttp(), by_thread(), by_pool(), asyncio.to_thread(by_requests)
+        return list(await asyncio.gather(*ways))
 
     run = observed(main())
     assert run.result == [200] * 6
@@ -315,7 +314,8 @@ def test_anyio_tracebacks_have_no_frame_of_ours() -> None:
 @pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
 def test_anyio_under_the_eager_factory() -> None:
     async def main() -> Observation:
-        asyncio.get_running_loop().set_task_factory(asyncio.eager_task_factory)
+        eager = vars(asyncio)["eager_task_factory"]  # mypy reads the types of Python 3.11
+        asyncio.get_running_loop().set_task_factory(eager)
         return await observe(anyio_main())
 
     run = asyncio.run(main())

@@ -20,7 +20,7 @@ import pytest
 
 from awaitsee.journal import Request
 from awaitsee.observe import composer, layout, style, summary, timeline
-from awaitsee.observe.observation import Block, Lane, Outcome, Step, TaskRecord, ThreadCall
+from awaitsee.observe.observation import Block, Lane, Outcome, Step, Superstep, TaskRecord, ThreadCall
 from awaitsee.observe.sheet import Box, Mark, Raster, Sheet, Text, shorten
 
 if TYPE_CHECKING:  # made before the first test: tests/lazily.py
@@ -43,6 +43,7 @@ class Recorded:
     recorded: float = 0.0
     wasted: int = 0
     blocks: list[Block] = field(default_factory=list)
+    supersteps: list[Superstep] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.recorded = max(self.recorded, self.elapsed)

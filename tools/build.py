@@ -107,7 +107,7 @@ def format_source(path: Path) -> bool:
 
 def read_source(path: Path) -> NotebookNode:
     """Read a MyST source into a notebook with stable cell ids and only the metadata that belongs into a commit."""
-    notebook = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst")
+    notebook: NotebookNode = jupytext.reads(path.read_text(encoding="utf-8"), fmt="md:myst")
     course = dict(notebook.metadata.get("awaitsee", {}))
     notebook.metadata = NotebookNode(
         awaitsee=course,

@@ -50,7 +50,7 @@ if TYPE_CHECKING:  # made before the first test: tests/lazily.py
 QUESTION = "What is a semaphore?"
 
 
-def worth_it() -> tuple[type[Exception], ...]:
+def worth_it() -> tuple[type[ModelError], ...]:
     """Return the exceptions after which page 37 says to try again."""
     return ModelRateLimitError, ModelAPIError, ModelConnectionError, ModelTimeoutError
 
