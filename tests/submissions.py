@@ -54,6 +54,7 @@ def drive(coroutine, answer):
 REACHES_OUT = """
 import os
 import socket
+import sqlite3
 from pathlib import Path
 
 refused = []
@@ -62,6 +63,10 @@ for attempt in (
     lambda: Path({victim!r}).write_text("gone"),
     lambda: os.rename({victim!r}, "here"),
     lambda: Path({other!r}).read_text(),
+    lambda: os.remove(os.path.basename({victim!r}), dir_fd=os.open(os.path.dirname({victim!r}), os.O_RDONLY)),
+    lambda: sqlite3.connect({victim!r}),
+    lambda: socket.socket(socket.AF_UNIX).bind({victim!r} + ".socket"),
+    lambda: open("/dev/shm/awaitsee-left", "w"),
     lambda: os.kill(os.getppid(), 0),
     lambda: socket.create_connection(("192.0.2.1", 80), timeout=5),
     lambda: socket.create_connection(("elsewhere.example", 80), timeout=5),
@@ -73,7 +78,7 @@ for attempt in (
 
 
 def drive(coroutine, answer):
-    if len(refused) != 7:
+    if len(refused) != 11:
         return "something was not refused"
     to_send = None
     while True:

@@ -106,6 +106,16 @@ def test_a_helper_comes_along_and_a_trial_does_not(loop: Sheet) -> None:
     )
 
 
+def test_a_loop_that_only_counts_is_no_helper(loop: Sheet) -> None:
+    answer = "def drive(coroutine, answer):\n    _, found = answer(1)\n    return found"
+    assert sources(said(loop, "for _ in range(9):\n    print('a trial')", answer)) == (answer,)
+
+
+def test_lines_may_end_as_another_program_ends_them() -> None:
+    (cell,) = code_cells({"cells": [handed_in.cell("a = 1\rb = 2\r\nc = 3\n")]})
+    assert [statement.source for statement in cell.statements or []] == ["a = 1", "b = 2", "c = 3"]
+
+
 def test_a_piece_that_two_exercises_need_is_known_as_one(loop: Sheet) -> None:
     both = f"{DRIVE}\n\n\ndef run_all(coroutines, clock):\n    return HELP"
     first, second, third = answers([Cell("", "HELP = 1"), Cell("", both)], loop)
@@ -293,6 +303,33 @@ def test_a_folder_is_measured_and_removed_whatever_was_done_to_it(tmp_path: Path
     (folder / "shut").chmod(0)
     remove(folder)
     assert not folder.exists() and tmp_path.exists()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir(mode=0o500)
+    for target in (elsewhere, tmp_path / "nowhere"):
+        folder.symlink_to(target)
+        remove(folder)
+        assert not folder.is_symlink()
+    assert elsewhere.stat().st_mode & 0o777 == 0o500
+
+
+def test_what_nobody_foresaw_costs_its_own_rows(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def run(supervisor: Supervisor, account: Any, *_: object) -> None:
+        if account.submission.name == "odd.ipynb":
+            raise OSError("no space left")
+        account.note({"lesson": "12", "exercises": ["12.1", "12.2"]})
+        account.note({"exercise": "12.1", "outcome": "passed", "detail": "", "seconds": 0.1})
+        account.note({"end": True})
+
+    monkeypatch.setattr(Supervisor, "_run_worker", run)
+    submissions = [Submission(name, tmp_path / name) for name in ("odd.ipynb", "short.ipynb")]
+    told: list[list[Row]] = []
+    rows = Supervisor(ROOT, tmp_path, Limits()).check_all(submissions, 1, told.append)
+    assert [(row.submission, row.exercise, row.outcome, row.detail) for row in rows] == [
+        ("odd.ipynb", "", "crashed", "it could not be checked (OSError: no space left)"),
+        ("short.ipynb", "12.1", "passed", ""),
+        ("short.ipynb", "12.2", "crashed", "it ended without a result"),
+    ]
+    assert len(told) == 2
 
 
 def test_no_key_reaches_a_submission(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -12,6 +13,10 @@ from .report import shown, summary, table, write_csv
 from .supervise import Limits
 
 MOST_NAMED = 5
+AS_ROOT = (
+    "You are root, from whom nothing is hidden, and so is every submission while it runs: better check from an account"
+    " that owns nothing."
+)
 
 
 def run(folder: Path, course: Path, *, csv: Path | None, jobs: int, timeout: float, memory: int) -> None:
@@ -31,6 +36,8 @@ def run(folder: Path, course: Path, *, csv: Path | None, jobs: int, timeout: flo
         came = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
         print(f"{submissions}  {shown(rows[0].submission)}: {came}", file=sys.stderr, flush=True)
 
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        print(AS_ROOT, file=sys.stderr, flush=True)
     try:
         rows, found = check_folder(folder, course, csv=csv, jobs=jobs, limits=Limits(timeout, memory), tell=tell)
     except KeyboardInterrupt:

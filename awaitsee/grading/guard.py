@@ -14,23 +14,33 @@ import socket
 import sys
 from collections.abc import Callable, Iterable
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from . import processes
 from .collect import SUFFIX
 
 _WRITES = os.O_WRONLY | os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_APPEND
-_ONE_PATH = {
-    "os.remove": 1,
-    "os.rmdir": 1,
-    "os.mkdir": 2,
-    "os.truncate": None,
-    "os.chmod": 2,
-    "os.chown": 3,
-    "os.utime": 3,
-    "shutil.rmtree": 1,
+_NEVER = 99
+"""The place of a handle in an event that has none."""
+_CHANGES = {
+    "os.remove": ((0, 1),),
+    "os.rmdir": ((0, 1),),
+    "os.mkdir": ((0, 2),),
+    "os.truncate": ((0, _NEVER),),
+    "os.chmod": ((0, 2),),
+    "os.chown": ((0, 3),),
+    "os.utime": ((0, 3),),
+    "os.rename": ((0, 2), (1, 3)),
+    "os.link": ((1, 3),),
+    "os.symlink": ((1, 2),),
+    "shutil.rmtree": ((0, 1),),
+    "shutil.move": ((0, _NEVER), (1, _NEVER)),
+    "shutil.copyfile": ((1, _NEVER),),
+    "shutil.copytree": ((1, _NEVER),),
 }
-"""Events about one path, and where a folder's handle stands that it is relative to."""
-_TWO_PATHS = {"os.rename", "os.link", "shutil.move", "shutil.copyfile", "shutil.copytree"}
+"""Events that change something: where each path stands, and where the handle of a folder that it is relative to."""
+_DEVICES = {"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/ptmx", "/dev/tty"}
+"""What may be opened for writing and keeps nothing: no memory that outlives the process, no terminal of others."""
 
 
 def fasten(folder: str, private: Iterable[str] = (), handed_in: str = "") -> None:
@@ -49,21 +59,15 @@ def fasten(folder: str, private: Iterable[str] = (), handed_in: str = "") -> Non
         "os.kill": lambda arguments: _only_own_processes(arguments[0]),
         "os.killpg": lambda arguments: _only_own_processes(arguments[0]),
         "open": lambda arguments: _open(home, closed, others, *arguments),
-        "os.symlink": lambda arguments: _only_within(home, arguments[1]),
+        "socket.bind": lambda arguments: _bind(home, arguments[1]),
+        "sqlite3.connect": lambda arguments: _database(home, arguments[0]),
     }
 
     def hook(event: str, arguments: tuple[Any, ...]) -> None:
         if event in refused:
             refused[event](arguments)
-        elif event in _ONE_PATH:
-            at = _ONE_PATH[event]
-            # A path that is relative to an open folder: opening the folder's tree was asked for before.
-            if at is None or len(arguments) <= at or arguments[at] in (-1, None):
-                _only_within(home, arguments[0])
-        elif event in _TWO_PATHS:
-            if event in ("os.rename", "shutil.move"):
-                _only_within(home, arguments[0])
-            _only_within(home, arguments[1])
+        for path, handle in _CHANGES.get(event, ()):
+            _only_within(home, _from(arguments[handle] if handle < len(arguments) else None, arguments[path]))
 
     sys.addaudithook(hook)
 
@@ -80,6 +84,34 @@ def _open(home: str, closed: list[str], others: str, path: Any, mode: Any, flags
         raise PermissionError(f"While a submission is checked, {real} cannot be read.")
 
 
+def _database(home: str, database: Any) -> None:
+    """SQLite opens its files itself, and Python tells of that with an event of its own."""
+    name = os.fsdecode(database)
+    if name.startswith("file:"):
+        name = unquote(urlsplit(name).path)
+    if name not in ("", ":memory:"):
+        _only_within(home, name)
+
+
+def _bind(home: str, address: Any) -> None:
+    # A name that begins with a zero byte is no file.
+    if isinstance(address, str | bytes) and not os.fsencode(address).startswith(b"\0"):
+        _only_within(home, address)
+
+
+def _from(handle: Any, path: Any) -> Any:
+    """Return a path that is relative to an open folder as one that is not."""
+    if handle in (None, -1) or isinstance(path, int):
+        return path
+    if sys.platform == "darwin":
+        import fcntl
+
+        folder = os.fsdecode(fcntl.fcntl(handle, fcntl.F_GETPATH, bytes(1024)).rstrip(b"\0"))
+    else:
+        folder = os.readlink(f"/proc/self/fd/{handle}")
+    return os.path.join(folder, os.fsdecode(path))
+
+
 def _real(path: Any) -> str:
     return os.path.realpath(os.fsdecode(path))
 
@@ -92,7 +124,7 @@ def _only_within(home: str, path: Any) -> None:
     if isinstance(path, int):
         return
     real = _real(path)
-    if not _lies_in(real, home) and not _lies_in(real, "/dev"):
+    if not _lies_in(real, home) and real not in _DEVICES:
         raise PermissionError(f"While a submission is checked, it can change files in its own folder only, not {real}.")
 
 

@@ -149,9 +149,9 @@ def adopt(wanted: bool = True) -> None:
     _prctl(_PR_SET_CHILD_SUBREAPER, int(wanted))
 
 
-def hide() -> None:
-    """Hide this process's memory and open files from others of the same user; Linux only."""
-    _prctl(_PR_SET_DUMPABLE, 0)
+def hide(wanted: bool = True) -> None:
+    """Hide this process's memory and open files from others of the same user, or no longer; Linux only."""
+    _prctl(_PR_SET_DUMPABLE, int(not wanted))
 
 
 def _prctl(option: int, value: int) -> None:

@@ -13,6 +13,8 @@ HARMLESS = re.compile(r"\s*%%(time|timeit|capture)\b")
 OTHER_CELL = re.compile(r"\s*%%")
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What Python's parser raises on text that it cannot read: too deep, with null bytes, or simply wrong."""
+THROWN_AWAY = "_"
+"""A name that nobody means: a loop that counts with it is no definition that something else needs."""
 
 _SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
 _COMPOUND = (ast.For, ast.AsyncFor, ast.While, ast.If, ast.With, ast.AsyncWith, ast.Try, ast.TryStar, ast.Match)
@@ -43,7 +45,8 @@ def statements(source: str) -> list[Statement] | None:
     # As it is first: a line of a long expression may begin with `%`, too.
     for text in (source, MAGIC.sub(r"\1pass", source)):
         try:
-            return [_statement(node, source) for node in _parse(text).body]
+            lines = source.split("\n")
+            return [_statement(node, lines) for node in _parse(text).body]
         except UNREADABLE:
             continue
     return None
@@ -57,13 +60,12 @@ def _parse(text: str) -> ast.Module:
     return tree
 
 
-def _statement(node: ast.stmt, source: str) -> Statement:
+def _statement(node: ast.stmt, lines: list[str]) -> Statement:
     decorators = getattr(node, "decorator_list", [])
     first = min([node.lineno, *(decorator.lineno for decorator in decorators)])
-    lines = source.split("\n")[first - 1 : node.end_lineno]
     return Statement(
-        source="\n".join(lines),
-        binds=frozenset(_bound(node)),
+        source="\n".join(lines[first - 1 : node.end_lineno]),
+        binds=frozenset(_bound(node)) - {THROWN_AWAY},
         needs=frozenset(each.id for each in ast.walk(node) if isinstance(each, ast.Name)),
         is_import=isinstance(node, ast.Import | ast.ImportFrom),
         is_compound=isinstance(node, _COMPOUND),

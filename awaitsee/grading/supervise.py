@@ -7,6 +7,7 @@ import os
 import secrets
 import select
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -87,7 +88,7 @@ class _Account:
                 self.lesson, self.exercises = lesson, exercises
             case {"begin": str(number)}:
                 self.begun, self.since = number, time.monotonic()
-            case {"exercise": str(number), "outcome": outcome, "detail": str(detail), "seconds": seconds}:
+            case {"exercise": str(number), "outcome": outcome, "detail": str(detail), "seconds": float(seconds)}:
                 self.rows[number] = self.row(number, outcome, detail, seconds)
             case {"crashed": str(why)}:
                 return _Ending("crashed", why)
@@ -115,15 +116,20 @@ class _Account:
 
 
 @contextmanager
-def _nothing_left() -> Iterator[None]:
-    """End what is left of submissions that ended the worker above them; it became a child of this process."""
+def _on_guard() -> Iterator[None]:
+    """End what is left of submissions that ended the worker above them; it became a child of this process.
+
+    Meanwhile this process is hidden from them: its open files are the pipes that the workers' findings come through.
+    """
     before = set(processes.below(os.getpid()))
     processes.adopt()
+    processes.hide()
     try:
         yield
     finally:
         processes.bury(processes.end_below(os.getpid(), spared=before))
         processes.adopt(False)
+        processes.hide(False)
 
 
 class Supervisor:
@@ -141,7 +147,7 @@ class Supervisor:
         A KeyboardInterrupt ends all workers before it goes on.
         """
         rows: dict[int, list[Row]] = {}
-        with _nothing_left(), ThreadPoolExecutor(jobs) as pool:
+        with _on_guard(), ThreadPoolExecutor(jobs) as pool:
             try:
                 waiting = {pool.submit(self.check, each): place for place, each in enumerate(submissions)}
                 for done in as_completed(waiting):
@@ -175,8 +181,13 @@ class Supervisor:
                     break
         except NotANotebook as why:
             return [account.row("", "not a notebook", str(why))]
+        except Exception as error:
+            # Whatever it was, the other submissions have their rows.
+            account.blame(_Ending("crashed", f"it could not be checked ({type(error).__name__}: {error})", final=True))
         finally:
             remove(folder)
+        if account.whole is None and (account.undecided or not account.exercises):
+            account.blame(_Ending("crashed", "it ended without a result", final=True))
         if account.whole is not None:
             return [account.whole]
         return [account.rows[number] for number in account.exercises if number in account.rows]
@@ -241,6 +252,8 @@ class Supervisor:
                         return ending
                 if account.ended or account.whole is not None:
                     return None
+            # A submission may have told it to stand still, and that shall not cost the other exercises.
+            worker.send_signal(signal.SIGCONT)
             ending = self._too_much(worker.pid, folder, deadline)
             if ending is not None:
                 return ending
@@ -310,7 +323,10 @@ def extent(folder: Path) -> tuple[int, int]:
 
 
 def remove(folder: Path) -> None:
-    """Remove a folder, whatever was done to it: shut, or nested too deep for Python to follow."""
+    """Remove a folder, whatever was done to it: shut, nested too deep for Python to follow, or no folder any more."""
+    if folder.is_symlink() or folder.is_file():
+        # First of all, so that nothing is done to what a link points to.
+        folder.unlink()
     shutil.rmtree(folder, ignore_errors=True)
     if folder.exists():
         subprocess.run(["chmod", "-R", "u+rwx", "--", str(folder)], stderr=subprocess.DEVNULL, check=False)
