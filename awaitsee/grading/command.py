@@ -14,7 +14,7 @@ from .supervise import Limits
 
 MOST_NAMED = 5
 AS_ROOT = (
-    "You are root, from whom nothing is hidden, and so is every submission while it runs: better check from an account"
+    "You are root, from whom nothing is hidden, and so was every submission while it ran: better check from an account"
     " that owns nothing."
 )
 
@@ -36,8 +36,6 @@ def run(folder: Path, course: Path, *, csv: Path | None, jobs: int, timeout: flo
         came = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
         print(f"{submissions}  {shown(rows[0].submission)}: {came}", file=sys.stderr, flush=True)
 
-    if hasattr(os, "geteuid") and os.geteuid() == 0:
-        print(AS_ROOT, file=sys.stderr, flush=True)
     try:
         rows, found = check_folder(folder, course, csv=csv, jobs=jobs, limits=Limits(timeout, memory), tell=tell)
     except KeyboardInterrupt:
@@ -45,6 +43,8 @@ def run(folder: Path, course: Path, *, csv: Path | None, jobs: int, timeout: flo
         print("Stopped: what was still running was ended, and no file was written.", file=sys.stderr)
         raise
     show(rows)
+    if hasattr(os, "geteuid") and os.geteuid() == 0:
+        print(AS_ROOT, file=sys.stderr, flush=True)
     if found.others:
         named = ", ".join(shown(name) for name in found.others[:MOST_NAMED])
         more = f" and {len(found.others) - MOST_NAMED} more" if len(found.others) > MOST_NAMED else ""
