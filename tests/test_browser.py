@@ -189,7 +189,8 @@ def test_a_lesson_runs_from_top_to_bottom(page: Page, lab: str, lesson: str, fig
     page.wait_for_timeout(500)
     words = page.locator(".jp-RenderedHTMLCommon p", has_text=re.compile("^Timeline")).last
     # There for a screen reader, and for nobody else.
-    assert words.bounding_box()["width"] == 1  # type: ignore[index]
+    place = words.bounding_box()
+    assert place and place["width"] == 1
     assert words.get_attribute("aria-hidden") is None
     outputs = [output for cell in cells for output in cell["outputs"]]
     expected = {"raises-exception"}
