@@ -11,6 +11,7 @@ from typing import Any
 
 from awaitsee.course import COURSE, start_script
 from awaitsee.slides.code import output_text, source_of
+from awaitsee.slides.prose import QUESTION
 
 _SIBLING = re.compile(r"\]\((\d\d_\w+\.ipynb)")
 """A link to another lesson's notebook: the copy does not stand beside it."""
@@ -109,12 +110,12 @@ def _folded(source: str) -> str:
 
 
 def script_of(notebook: Mapping[str, Any]) -> str:
-    """Return what to type, cell by cell, and what it will print: to read on paper or on a second screen."""
+    """Return what to type, cell by cell, what it will print, and each poll with its answer: to read while you teach."""
     lines: list[str] = []
     number = 0
     for cell, typed in zip(notebook["cells"], _typed(notebook["cells"]), strict=True):
         if cell["cell_type"] == "markdown":
-            lines += _landmarks(source_of(cell))
+            lines += _landmarks(source_of(cell), cell["metadata"].get("minutes"))
         elif typed:
             number += 1
             lines += [f"**{number}**", "", "```python", source_of(cell).rstrip("\n"), "```", ""]
@@ -124,15 +125,16 @@ def script_of(notebook: Mapping[str, Any]) -> str:
     return "\n".join(lines).rstrip("\n") + "\n"
 
 
-def _landmarks(source: str) -> list[str]:
-    """Return the headings of a Markdown cell, and the questions that one has to ask before the next cell is run."""
+def _landmarks(source: str, minutes: int | None) -> list[str]:
+    """Return of a Markdown cell the headings, the questions to ask before the next cell is run, and the answers."""
     found: list[str] = []
-    asking = False
+    copying = False
     for line in source.split("\n"):
-        asking = line.startswith("**Predict.**") or (asking and bool(line.strip()))
+        begins = bool(QUESTION.search(line) or _ANSWER.match(line))
+        copying = begins or (copying and bool(line.strip()))
         if line.startswith(("# ", "## ", "### ")):
-            found += [line, ""]
-        elif asking:
+            found += [f"{line} · {minutes} minutes" if minutes and line.startswith("## ") else line, ""]
+        elif copying:
             found.append(line)
     return [*found, ""] if found and found[-1] else found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from awaitsee.slides import code, prose
-from awaitsee.slides.pieces import HEIGHT, Piece
+from awaitsee.slides.pieces import HEIGHT, ROOM, Piece
 
 PAGE_COST = 100.0
 """What another slide costs, against which an ugly break is weighed."""
@@ -108,7 +108,7 @@ def distribute(pieces: Sequence[Piece]) -> list[list[Piece]]:
         options = []
         for start in range(end - 1, -1, -1):
             page = pieces[start:end]
-            if start < end - 1 and (sum(piece.height for piece in page) > HEIGHT or pieces[start].kind == "question"):
+            if start < end - 1 and (sum(piece.height for piece in page) > ROOM or pieces[start].kind == "question"):
                 break
             options.append((best[start][0] + _cost(page, pieces[end : end + 1]), start))
         best.append(min(options))
@@ -130,10 +130,15 @@ def _cost(page: Sequence[Piece], after: Sequence[Piece]) -> float:
     last, following = page[-1], after[0]
     if last.kind == "heading":
         cost += 1000
-    if last.kind == "question" or following.kind == "question":
+    if last.kind == "question":
         return cost
+    if following.kind == "question":
+        # The room looks at what is asked about while it decides.
+        return cost + (0 if last.kind in ("output", "figure") else 40)
     if following.kind == "notes":
         cost += 1000
+    if last.kind in ("output", "figure") and following.kind == "prose":
+        cost += 40  # An explanation points at what it explains.
     if last.leads:
         cost += 60 if following.kind == "code" else 130
     if last.cell == following.cell:

@@ -14,6 +14,8 @@ PROSE_LINE, PROSE_CHARACTERS = 39, 78
 CODE_LINE, CODE_CHARACTERS = 29, 90
 GAP = 16
 """Pixels between two pieces."""
+ROOM = HEIGHT + GAP // 2
+"""What the heights of a slide's pieces may add up to: each counts the gap below it, and the last one has none."""
 
 Kind = Literal["prose", "heading", "question", "details", "table", "item", "code", "output", "figure", "notes"]
 
