@@ -11,7 +11,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests.answers import kernel_of
 
-pytest_plugins = ["tests.nbval_guard", "tests.kernel_ports"]
+pytest_plugins = ["tests.nbval_guard", "tests.kernel_ports", "tests.failed_list"]
 
 # A shell starts what runs in its background deaf to Ctrl-C, and every process that a test starts would inherit it.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

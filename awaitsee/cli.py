@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, help="Await and See.")
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Await and See.",
+)
 model = typer.Typer(no_args_is_help=True, help="The real small model of lesson 13, which is optional.")
 app.add_typer(model, name="model")
 

@@ -27,6 +27,8 @@ from typing import Any
 
 import pytest
 
+from tests.failed_list import alone
+
 ROOT = Path(__file__).resolve().parent.parent
 POSIX = os.name == "posix"
 OLD_PYTHONS = ("3.6", "3.7", "3.8", "3.9", "3.10")
@@ -1172,13 +1174,73 @@ def test_a_solved_exercise_does_not_change_the_verdict(
     assert capsys.readouterr().out.startswith("Every check passed after ")
 
 
+def running(start: Any, monkeypatch: pytest.MonkeyPatch, *runs: tuple[int, list[str]]) -> list[list[str]]:
+    """Let `start.run` return these exit codes after noting what failed; return the list of its commands."""
+    commands: list[list[str]] = []
+
+    def run(command: list[str], environment: dict[str, str]) -> int:
+        commands.append(command)
+        code, failed = runs[len(commands) - 1]
+        if "AWAITSEE_FAILED_LIST" in environment:
+            Path(environment["AWAITSEE_FAILED_LIST"]).write_text("".join(f"{each}\n" for each in failed))
+        return code
+
+    monkeypatch.setattr(start, "set_up", lambda: None)
+    monkeypatch.setattr(start, "run", run)
+    (start.ROOT / "tests").mkdir(exist_ok=True)
+    (start.ROOT / "tests/test_a.py").touch()
+    return commands
+
+
 def test_failed_checks_are_told(
     start: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(start, "set_up", lambda: None)
-    monkeypatch.setattr(start, "run", lambda command, environment: 1)
+    one = ["tests/test_a.py::test_b[1]"]
+    commands = running(start, monkeypatch, (1, one), (1, one))
     assert start.main(["test"]) == 1
-    assert capsys.readouterr().out.startswith("Some checks failed after ")
+    assert commands[1][-2:] == ["-n0", *one]
+    assert capsys.readouterr().out.splitlines()[-1].startswith("Some checks failed after ")
+
+
+def test_what_passes_by_itself_is_named(
+    start: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running(start, monkeypatch, (1, ["tests/test_a.py::test_b[1]"]), (0, []))
+    assert start.main(["test"]) == 0
+    assert capsys.readouterr().out.endswith(", these only by themselves: tests/test_a.py::test_b[1].\n")
+
+
+@pytest.mark.parametrize(
+    ("code", "failed", "arguments"),
+    [
+        (1, 11, []),  # too many for want of time
+        (1, 1, ["-x"]),  # somebody looks at something
+        (2, 1, []),  # stopped, or wrong in another way
+        (0, 0, []),
+    ],
+)
+def test_nothing_else_is_run_again(
+    start: Any, monkeypatch: pytest.MonkeyPatch, code: int, failed: int, arguments: list[str]
+) -> None:
+    commands = running(start, monkeypatch, (code, ["tests/test_a.py::test_b"] * failed))
+    assert start.main(["test", *arguments]) == code
+    assert len(commands) == 1
+
+
+def test_what_failed_is_listed_and_a_cell_as_its_notebook(tmp_path: Path) -> None:
+    tried = "import pytest\n@pytest.mark.parametrize('n', [1, 2])\ndef test_odd(n): assert n % 2\n"
+    (tmp_path / "test_tried.py").write_text(tried)
+    listed = tmp_path / "failed"
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "tests.failed_list", "--rootdir", tmp_path, "-c", os.devnull, tmp_path],
+        env=os.environ | {"AWAITSEE_FAILED_LIST": str(listed), "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert run.returncode == 1, run.stdout
+    assert listed.read_text() == "test_tried.py::test_odd[2]\n"
+    assert alone("notebooks/03_gather.ipynb::Cell 4") == "notebooks/03_gather.ipynb"
 
 
 @pytest.mark.parametrize("arguments", [[], ["help"], ["--help"]])
