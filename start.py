@@ -1285,7 +1285,7 @@ def test(arguments: "list[str]") -> int:
         environment, listed = check_environment(folder), Path(folder) / "failed"
         code = run(check_command(arguments), dict(environment, AWAITSEE_FAILED_LIST=str(listed)))
         failed = listed.read_text(encoding="utf-8").splitlines() if listed.exists() else []
-        if code == 1 and not arguments and len(failed) <= MOST_AGAIN:
+        if code == 1 and not arguments and 0 < len(failed) <= MOST_AGAIN:
             say(f"What failed ({len(failed)}) is run once more, by itself.")
             code = run(check_command([*failed, "-n0"]), environment)
             shaky = failed

@@ -1214,6 +1214,7 @@ def test_what_passes_by_itself_is_named(
     ("code", "failed", "arguments"),
     [
         (1, 11, []),  # too many for want of time
+        (1, 0, []),
         (1, 1, ["-x"]),  # somebody looks at something
         (2, 1, []),  # stopped, or wrong in another way
         (0, 0, []),
