@@ -18,6 +18,49 @@ model = typer.Typer(no_args_is_help=True, help="The real small model of lesson 1
 app.add_typer(model, name="model")
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(context: typer.Context) -> None:
+    """Open your copy of the course in JupyterLab, as `make lab` does.  --port N  --no-browser"""
+    from .course import NoCourse, start_script
+
+    try:
+        code: int = start_script().main(["lab", *context.args])
+    except NoCourse as refusal:
+        typer.echo(refusal, err=True)
+        raise typer.Exit(1) from None
+    raise typer.Exit(code)
+
+
+@app.command()
+def serve(
+    latency: Annotated[float, typer.Option(help="Seconds to the first token.")] = 1.0,
+    jitter: Annotated[float, typer.Option(help="Sigma of the lognormal factor on the latency.")] = 0.0,
+    tokens_per_second: Annotated[float | None, typer.Option(help="Speed of the answers; all at once if none.")] = None,
+    capacity: Annotated[int | None, typer.Option(help="Requests worked on at once; the others queue.")] = None,
+    requests_per_minute: Annotated[float | None, typer.Option(help="Beyond it a request gets a 429.")] = None,
+    tokens_per_minute: Annotated[float | None, typer.Option(help="The same for tokens.")] = None,
+    seed: Annotated[int, typer.Option(help="Start of all random draws.")] = 0,
+) -> None:
+    """Run the practice server for a program of your own, until Ctrl-C."""
+    from .practice.handle import PracticeServerError
+    from .serve import serve
+
+    try:
+        for line in serve(
+            latency=latency,
+            jitter=jitter,
+            tokens_per_second=tokens_per_second,
+            capacity=capacity,
+            requests_per_minute=requests_per_minute,
+            tokens_per_minute=tokens_per_minute,
+            seed=seed,
+        ):
+            print(line, flush=True)
+    except (ValueError, PracticeServerError) as refusal:
+        typer.echo(refusal, err=True)
+        raise typer.Exit(1) from None
+
+
 @app.command()
 def doctor() -> None:
     """Check what a lesson needs, one line each, and say what to do where something is missing."""
@@ -44,7 +87,7 @@ def progress() -> None:
 
 @app.command()
 def reset(
-    lesson: Annotated[str, typer.Argument(help="Its number, such as 06, or its notebook's name: 06_semaphores.")],
+    lesson: Annotated[str, typer.Argument(help="Its number, such as 06, or its notebook's name: 06_semaphores.")] = "",
     notebook: Annotated[bool, typer.Option("--lesson", help="The lesson's notebook instead of its exercises.")] = False,
 ) -> None:
     """Lay the exercises of a lesson out afresh. What you wrote is kept beside them, dated.
@@ -55,6 +98,8 @@ def reset(
     from .reset import CannotReset, reset
 
     try:
+        if not lesson:
+            raise CannotReset("Name a lesson, such as 06 or 06_semaphores.")
         typer.echo(reset(lesson, lesson=notebook))
     except (CannotReset, NoCourse) as refusal:
         typer.echo(refusal, err=True)
@@ -63,7 +108,7 @@ def reset(
 
 @app.command()
 def check(
-    folder: Annotated[Path, typer.Argument(help="The folder of submitted exercise notebooks.")],
+    folder: Annotated[Path | None, typer.Argument(help="The folder of submitted exercise notebooks.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Also write the table to this file.")] = None,
     jobs: Annotated[int, typer.Option(min=1, max=64, help="How many are run at once; not more than cores.")] = 2,
     timeout: Annotated[float, typer.Option(min=5, help="Seconds that one submission may take.")] = 120,
@@ -78,6 +123,8 @@ def check(
     from .grading.command import run
 
     try:
+        if folder is None:
+            raise CannotCheck("Name the folder of submitted notebooks, such as handed_in.")
         run(folder, COURSE, csv=csv, jobs=jobs, timeout=timeout, memory=memory)
     except CannotCheck as refusal:
         typer.echo(refusal, err=True)

@@ -5,11 +5,14 @@ from __future__ import annotations
 import datetime
 import json
 import os
+import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
 import sys
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -350,3 +353,59 @@ def test_start_py_hands_the_learners_commands_on(
 def test_the_command_line_loads_nothing_heavy() -> None:
     code = "import sys, awaitsee.cli; print({'aiohttp', 'matplotlib', 'IPython'} & {*sys.modules})"
     assert subprocess.check_output([sys.executable, "-c", code], text=True, cwd=ROOT).strip() == "set()"
+
+
+# --- without an argument, and the practice server ------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("command", "sentence"),
+    [
+        ("reset", "Name a lesson, such as 06 or 06_semaphores."),
+        ("check", "Name the folder of submitted notebooks, such as handed_in."),
+    ],
+)
+def test_a_command_without_its_argument_is_one_sentence(command: str, sentence: str) -> None:
+    told = CliRunner().invoke(app, [command])
+    assert (told.exit_code, told.stderr.strip(), told.stdout) == (1, sentence, "")
+
+
+@pytest.mark.skipif(not POSIX, reason="presses Ctrl-C as a terminal does")
+def test_the_practice_server_serves_a_program_until_it_is_stopped() -> None:
+    command = [sys.executable, "-m", "awaitsee", "serve", "--latency", "0.01"]
+    group: dict[str, Any] = {"start_new_session": True} if POSIX else {}
+    with subprocess.Popen(
+        command,
+        env=os.environ | {"PYTHONPATH": str(ROOT), "AWAITSEE_PROVIDER": "openai"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        **group,
+    ) as served:
+        assert served.stdout
+        variables = {}
+        for line in iter(served.stdout.readline, ""):
+            if found := re.fullmatch(r"  export (\w+)=(.*)\n", line):
+                variables[found[1]] = found[2]
+            if line.startswith("Ctrl-C"):
+                break
+        question = {"model": variables["AWAITSEE_MODEL"], "messages": [{"role": "user", "content": "What is a task?"}]}
+        request = urllib.request.Request(
+            variables["OPENAI_BASE_URL"] + "/chat/completions",
+            json.dumps(question).encode(),
+            {"Authorization": f"Bearer {variables['OPENAI_API_KEY']}", "Content-Type": "application/json"},
+        )
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with opener.open(request, timeout=10) as reply:
+            assert "task" in json.load(reply)["choices"][0]["message"]["content"].lower()
+        # As Ctrl-C in a terminal reaches the whole group.
+        os.killpg(served.pid, signal.SIGINT)
+        rest = served.stdout.read()
+    assert re.search(r"1 requests, \d+ tokens in, \d+ tokens out, .*, at most 1 in flight\.", rest), rest
+    assert served.returncode == 0
+
+
+def test_the_practice_server_refuses_what_makes_no_sense() -> None:
+    told = CliRunner().invoke(app, ["serve", "--latency", "-1"])
+    assert told.exit_code == 1
+    assert "latency" in told.stderr

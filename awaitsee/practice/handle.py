@@ -63,6 +63,11 @@ class PracticeServer:
         return self._embedding_model
 
     @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that point OpenAI's, Anthropic's and Ollama's clients at it."""
+        return _variables(self.url, self.model)
+
+    @property
     def owner(self) -> int:
         """The id of the process that it belongs to: in a fork, another one than this."""
         return self._owner
@@ -149,7 +154,7 @@ class PracticeServer:
         said = self._child.said
         self._port, self._model, self._embedding_model = said["port"], said["model"], said["embedding_model"]
         self._offset = self._measure_clock()
-        self._environment.set(_variables(self.url, self._model))
+        self._environment.set(self.variables)
         register(self)
 
     def _stop(self) -> None:
