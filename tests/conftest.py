@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import pytest
 
 from awaitsee.practice import PracticeServer, practice_server
 from tests.lazily import make_imports
+from tools.chromium import chromium
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -30,3 +35,10 @@ def server(running: PracticeServer) -> PracticeServer:
     """The file's practice server with its usual settings and an empty journal."""
     practice_server()
     return running
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for all tests of a file."""
+    with chromium() as browser:
+        yield browser

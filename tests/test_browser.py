@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -22,26 +20,17 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
 import start
+from tests.browsing import NEEDS_BROWSER, keep_sight
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[1]
-ARTIFACTS = ROOT / "test-artifacts"
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 TOKEN = "for-this-test"
 PATIENCE = 60_000
 """Milliseconds that anything on the page may take."""
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    pytest.mark.skipif(
-        importlib.util.find_spec("playwright") is None,
-        reason="playwright is not installed: pip install -r tests/requirements-browser.txt",
-    ),
-]
+pytestmark = NEEDS_BROWSER
 
 FAILING = [
     "%load_ext awaitsee\nimport asyncio",
@@ -98,26 +87,13 @@ def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         start.end_lab(server, address, TOKEN)
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture
 def page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Page]:
     """A page whose last sight is kept as a test artefact."""
     page = browser.new_page(viewport={"width": 1280, "height": 1000})
     page.set_default_timeout(PATIENCE)
     yield page
-    ARTIFACTS.mkdir(exist_ok=True)
-    name = re.sub(r"\W+", "_", request.node.name).strip("_")
-    page.screenshot(path=ARTIFACTS / f"{name}.png")
+    keep_sight(page, request)
     page.close()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,34 +10,18 @@ from typing import TYPE_CHECKING
 import pytest
 
 from awaitsee.slides.deck import deck, write_deck
-from tools.walk_slides import ARGUMENTS, CHROMIUM, open_deck, walk
+from tests.browsing import NEEDS_BROWSER, keep_sight
+from tools.walk_slides import open_deck, walk
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).resolve().parents[1]
-ARTIFACTS = ROOT / "test-artifacts"
 WALKED = ["03_gather", "17_async_langgraph", "20_durable_graphs"]
 """The last has the most slides; `tools/walk_slides.py` walks all lessons."""
 FOLDED = "[...Reveal.getCurrentSlide().querySelectorAll('details')].map(each => each.open)"
 
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine"),
-    pytest.mark.skipif(
-        importlib.util.find_spec("playwright") is None,
-        reason="playwright is not installed: pip install -r tests/requirements-browser.txt",
-    ),
-]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        yield browser
-        browser.close()
+pytestmark = NEEDS_BROWSER
 
 
 @pytest.fixture(scope="module")
@@ -52,8 +35,7 @@ def page(browser: Browser, gather: Path, request: pytest.FixtureRequest) -> Iter
     trouble: list[str] = []
     page = open_deck(browser, gather, trouble)
     yield page
-    ARTIFACTS.mkdir(exist_ok=True)
-    page.screenshot(path=ARTIFACTS / f"{request.node.name}.png")
+    keep_sight(page, request)
     page.close()
     assert trouble == []
 

@@ -10,7 +10,6 @@ read is a failure, as is an error on the page or a request that leaves it.
 from __future__ import annotations
 
 import argparse
-import shutil
 import sys
 import tempfile
 from dataclasses import dataclass, field
@@ -20,13 +19,14 @@ from typing import TYPE_CHECKING, Any
 from awaitsee.slides.choose import NoSuchLesson, choose
 from awaitsee.slides.deck import write_deck
 
+# As a script it would find the modules of its own folder only.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from tools.chromium import CHROMIUM, chromium
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
-CHROMIUM = next(
-    (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
-)
 PROSE_FLOOR, CODE_FLOOR, FOOT_FLOOR = 24.0, 18.0, 18.0
 """Least sizes in pixels, on a slide of 1280 x 720."""
 
@@ -148,16 +148,13 @@ def main(arguments: list[str]) -> int:
     if CHROMIUM is None:
         print("There is no Chromium on this machine: install it, then run this again.", file=sys.stderr)
         return 1
-    from playwright.sync_api import sync_playwright
-
     try:
         notebooks = choose(options.lessons, every=not options.lessons)
     except NoSuchLesson as refusal:
         print(refusal, file=sys.stderr)
         return 1
     wrong = 0
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+    with tempfile.TemporaryDirectory() as folder, chromium() as browser:
         for notebook in notebooks:
             seen = walk(browser, write_deck(notebook, Path(folder) / f"{notebook.stem}.html"), options.shots)
             scaled = ", ".join(f"{number} at {scale}" for number, scale in seen.scaled)
