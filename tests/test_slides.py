@@ -467,3 +467,13 @@ def test_the_heavy_parts_are_loaded_only_when_a_deck_is_made() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert result.stdout == "[]\n"
+
+
+@pytest.mark.parametrize(("live", "made"), [(False, "slides/03_gather.html"), (True, "live/03_gather.ipynb")])
+def test_they_go_to_the_folder_that_is_the_users_own(
+    course: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, live: bool, made: str
+) -> None:
+    monkeypatch.setenv("AWAITSEE_MY", str(tmp_path / "mine"))
+    (said,) = make(["3"], live=live, course=course)
+    assert (tmp_path / "mine" / made).is_file()
+    assert said.startswith(str(tmp_path / "mine" / made))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from awaitsee.course import COURSE, NoCourse
+from awaitsee.course import COURSE, NoCourse, start_script
 from awaitsee.slides.choose import NoSuchLesson, choose
 
 
@@ -49,7 +49,7 @@ def _live(notebook: Path, course: Path) -> str:
     from awaitsee.slides.live import describe, make_live
 
     try:
-        return describe(make_live(notebook, course / "my" / "live", course), course)
+        return describe(make_live(notebook, start_script(course).MY / "live", course), course)
     except ValueError as refusal:
         raise CannotMake(str(refusal)) from None
 
@@ -57,7 +57,7 @@ def _live(notebook: Path, course: Path) -> str:
 def _deck(notebook: Path, output: Path | None, show: bool, course: Path) -> str:
     from awaitsee.slides.deck import NotADeck, write_deck
 
-    target = output or course / "my" / "slides" / f"{notebook.stem}.html"
+    target = output or start_script(course).MY / "slides" / f"{notebook.stem}.html"
     try:
         made = write_deck(notebook, target, course)
     except (NotADeck, ValueError) as refusal:
